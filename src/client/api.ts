@@ -1,0 +1,125 @@
+/**
+ * The client library's public types.
+ *
+ *   const db = await connect();
+ *   const { value, token } = await db.account('alice').transaction(async (tx) => {
+ *     const { rows } = await tx.query('SELECT balance FROM checking WHERE account_id = $1', ['alice']);
+ *     ...
+ *   });
+ *   const read = await db.account('alice').read(fn, { staleness: 1_000, token });
+ *
+ * Guarantees. `transaction` is serializable at the range's leader. It is run again, whole, after a
+ * serialization failure, a deadlock or a stale route (bounded, with jitter); so its function must have
+ * no effects outside the database. A commit whose outcome is not known throws
+ * ERR_ENGINE_COMMIT_UNKNOWN with `outcome: 'unknown'` and is never repeated. `read` with `staleness`
+ * never returns data older than that; with `token` it includes every write the token has seen;
+ * without either it is strong.
+ */
+import type { Token } from '../topology/position.ts';
+import type { AccountHome, AccountId } from '../topology/routing.ts';
+
+export interface QueryResult<Row> {
+  readonly rows: readonly Row[];
+  /** Rows returned or changed. */
+  readonly rowCount: number;
+}
+
+export type Row = Record<string, unknown>;
+
+/** One account's view of a transaction: unqualified table names are those of its range. */
+export interface Transaction {
+  query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+  /** 1 on the first run; rises when the whole function is run again. */
+  readonly attempt: number;
+  /** Aborted when the deadline passes or the caller's signal aborts. */
+  readonly signal: AbortSignal;
+}
+
+export interface TransactionOptions {
+  readonly signal?: AbortSignal;
+  /** Bound on everything, retries included. */
+  readonly timeoutMs?: number;
+  readonly retriesMax?: number;
+}
+
+export interface ReadOptions extends TransactionOptions {
+  /** Milliseconds of staleness allowed. */
+  readonly staleness?: number;
+  /** From an earlier write or read; merged ones too. Undefined and '' ask for nothing. */
+  readonly token?: Token | undefined;
+}
+
+/** What a finished transaction or read tells. */
+export interface Committed<T> {
+  readonly value: T;
+  /** Give it to later reads that must see this one. */
+  readonly token: Token;
+  readonly attempts: number;
+  /** Who answered: a leader or a replica. */
+  readonly node: string;
+}
+
+export interface AccountClient {
+  transaction<T>(
+    run: (tx: Transaction) => Promise<T>,
+    options?: TransactionOptions,
+  ): Promise<Committed<T>>;
+  read<T>(run: (tx: Transaction) => Promise<T>, options?: ReadOptions): Promise<Committed<T>>;
+}
+
+export interface GlobalClient {
+  /** Reads the global tables on the nearest replica; strong when neither option is given. */
+  read<T>(run: (tx: Transaction) => Promise<T>, options?: ReadOptions): Promise<Committed<T>>;
+  /** Writes the global tables, at the primary region; visible elsewhere after replication. */
+  write<T>(
+    run: (tx: Transaction) => Promise<T>,
+    options?: TransactionOptions,
+  ): Promise<Committed<T>>;
+}
+
+export interface CreateAccountOptions extends TransactionOptions {
+  /** Home region. */
+  readonly region: string;
+  /** A random UUID when omitted. */
+  readonly id?: AccountId;
+}
+
+export interface CreatedAccount {
+  readonly id: AccountId;
+  readonly home: AccountHome;
+  /** Reads with it find the account everywhere. */
+  readonly token: Token;
+}
+
+/** Counters since `connect`, for metrics. */
+export interface ClientCounters {
+  readonly transactions: number;
+  readonly reads: number;
+  readonly readsOnReplica: number;
+  readonly readsOnLeader: number;
+  /** Reads that a replica refused as too old and the leader served. */
+  readonly readsRedirected: number;
+  /** By error code. */
+  readonly retries: Readonly<Record<string, number>>;
+  readonly commitsUnknown: number;
+}
+
+export interface MeridianClient extends AsyncDisposable {
+  readonly region: string;
+  account(id: AccountId): AccountClient;
+  readonly global: GlobalClient;
+  createAccount(options: CreateAccountOptions): Promise<CreatedAccount>;
+  /** Throws ERR_ACCOUNT_NOT_FOUND. `fresh` asks the primary instead of the local copy. */
+  locate(
+    id: AccountId,
+    options?: { readonly fresh?: boolean; readonly signal?: AbortSignal },
+  ): Promise<AccountHome>;
+  /** One serializable transaction over accounts of one group; ERR_CROSS_GROUP_TRANSACTION otherwise. */
+  transaction<const Ids extends readonly AccountId[], T>(
+    ids: Ids,
+    run: (handles: Readonly<Record<Ids[number], Transaction>>) => Promise<T>,
+    options?: TransactionOptions,
+  ): Promise<Committed<T>>;
+  counters(): ClientCounters;
+  close(): Promise<void>;
+}

@@ -1,0 +1,54 @@
+/**
+ * What the supervisor and its processes say to each other: newline-delimited JSON over HTTP on
+ * loopback, authorised by the installation's control token (Authorization: Bearer).
+ *
+ *   GET  /v1/feed?region=R&zone=Z&process=NAME   an endless stream of FeedMessage
+ *   GET  /v1/status                              one StatusReport (src/control/status.ts)
+ *   POST /v1/activity                            ActivityReport: keeps heartbeats frequent
+ *
+ * Subscribers keep the last view when the stream breaks, and reconnect with back-off: routing works
+ * while the control plane is down.
+ */
+import type { RoutingView } from '../topology/routing.ts';
+import type { LatencyMatrix, Region } from '../topology/region.ts';
+
+/** How a process reaches the databases: least privilege, never printed. */
+export interface DatabaseCredentials {
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Sent once, first. Everything that does not change while the platform runs. */
+export interface FeedHello {
+  readonly kind: 'hello';
+  readonly installation: string;
+  readonly engine: string;
+  readonly regions: readonly Region[];
+  readonly primaryRegion: string;
+  readonly latency: LatencyMatrix;
+  readonly database: DatabaseCredentials;
+  /** The gateway's options, present for subscribers that are gateways. */
+  readonly gateway?: unknown;
+}
+
+export interface FeedView {
+  readonly kind: 'view';
+  readonly view: RoutingView;
+}
+
+/** Sent when idle, so that a dead stream is noticed. */
+export interface FeedPing {
+  readonly kind: 'ping';
+}
+
+export type FeedMessage = FeedHello | FeedView | FeedPing;
+
+export const PING_INTERVAL_MS = 2_000;
+/** Without any message for this long, a subscriber reconnects. */
+export const FEED_SILENCE_MS = 7_000;
+
+export interface ActivityReport {
+  /** Reads with bounded staleness since the last report. */
+  readonly boundedReads: number;
+}

@@ -1,0 +1,52 @@
+/**
+ * The host port: what a machine offers to parts that run processes. The embedded engine and the app
+ * host ask for processes here; the local driver (src/orchestrate/drivers/local) gives them.
+ */
+export interface ProcessSpec {
+  /** Unique among running processes, for logs and status: "us-east-1.a", "app.eu-west.0". */
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  /** The whole environment (not merged with ours, so that nothing leaks by accident). */
+  readonly env: Readonly<Record<string, string>>;
+  /** Run as this account; needs root. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+  /** Standard output and error go to this file, appended. */
+  readonly logFile: string;
+  /** Opens a message channel (Node processes only); see HostedProcess.send. */
+  readonly channel?: boolean;
+}
+
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface HostedProcess {
+  readonly name: string;
+  readonly pid: number;
+  /** Resolves when the process has ended; never rejects. */
+  readonly exited: Promise<ProcessExit>;
+  /** Undefined while it runs. */
+  readonly exit: ProcessExit | undefined;
+  signal(signal: NodeJS.Signals): void;
+  /** To a process with a channel. Silently lost once the process has ended. */
+  send(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Host {
+  /** Resolves when the process exists; rejects with ERR_PROCESS_FAILED when it cannot be started. */
+  spawn(spec: ProcessSpec): Promise<HostedProcess>;
+  /** Runs to the end and collects the output (bounded to 1 MiB each). */
+  run(spec: Omit<ProcessSpec, 'logFile' | 'channel'>, timeoutMs: number): Promise<CommandResult>;
+  /** A TCP port on loopback that nothing listened on a moment ago. */
+  freePort(): Promise<number>;
+}
