@@ -7,8 +7,13 @@ import { MeridianError } from './errors.ts';
 
 export type Release = () => PromiseLike<void> | void;
 
+interface Owned {
+  readonly name: string;
+  readonly release: Release;
+}
+
 export class Scope implements AsyncDisposable {
-  readonly #releases: { readonly name: string; readonly release: Release }[] = [];
+  readonly #releases: Owned[] = [];
   #closing: Promise<void> | undefined;
 
   /** True from the first call of `close`. */
@@ -21,9 +26,7 @@ export class Scope implements AsyncDisposable {
    */
   push(name: string, release: Release): void {
     if (this.#closing !== undefined) {
-      this.#closing = this.#closing.then(async (): Promise<void> => {
-        await release();
-      });
+      this.#closing = this.#releaseLate(this.#closing, { name, release });
       // The late pusher learns of failures through close(), which every owner awaits.
       this.#closing.catch(() => {});
       return;
@@ -43,23 +46,37 @@ export class Scope implements AsyncDisposable {
   }
 
   async #releaseAll(): Promise<void> {
-    const failures: Error[] = [];
+    const failures: unknown[] = [];
     for (let item = this.#releases.pop(); item !== undefined; item = this.#releases.pop()) {
-      try {
-        await item.release();
-      } catch (cause) {
-        failures.push(
-          new MeridianError('ERR_STOP_FAILED', `could not stop ${item.name}`, { cause }),
-        );
-      }
+      await releaseOne(item, failures);
     }
-    if (failures.length === 1) throw failures[0] as Error;
-    if (failures.length > 1) {
-      throw new AggregateError(failures, `${String(failures.length)} parts could not be stopped`);
-    }
+    throwTogether(failures);
+  }
+
+  /** Runs even when what was released before has failed. */
+  async #releaseLate(before: Promise<void>, item: Owned): Promise<void> {
+    const failures: unknown[] = [];
+    await before.catch((failure: unknown) => failures.push(failure));
+    await releaseOne(item, failures);
+    throwTogether(failures);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+}
+
+async function releaseOne(item: Owned, failures: unknown[]): Promise<void> {
+  try {
+    await item.release();
+  } catch (cause) {
+    failures.push(new MeridianError('ERR_STOP_FAILED', `could not stop ${item.name}`, { cause }));
+  }
+}
+
+function throwTogether(failures: readonly unknown[]): void {
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) {
+    throw new AggregateError(failures, `${String(failures.length)} parts could not be stopped`);
   }
 }

@@ -1,0 +1,135 @@
+/** Where the nodes of a zone-surviving platform are, and the time between them. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { global, regional } from '../../src/topology/locality.ts';
+import type { GroupSpec } from '../../src/topology/node.ts';
+import {
+  formatLocality,
+  regionPair,
+  roundTripMs,
+  type LatencyMatrix,
+  type Locality,
+  type Region,
+} from '../../src/topology/region.ts';
+import { layoutGroups, VOTERS_PER_GROUP } from '../../src/topology/survival.ts';
+
+const region = (name: string, zones = ['a', 'b', 'c']): Region => ({ name, zones });
+const threeRegions = [region('us-east'), region('eu-west'), region('ap-northeast')];
+const layout = (regions: readonly Region[], groupsPerRegion: number): GroupSpec[] =>
+  layoutGroups({ regions, survive: 'zone', groupsPerRegion });
+
+describe('zone survival', () => {
+  test('three regions take 15 nodes: three voters at home, one reader in each other region', () => {
+    const groups = layout(threeRegions, 1);
+    assert.equal(groups.flatMap((group) => group.nodes).length, 15);
+    for (const group of groups) {
+      const voters = group.nodes.filter((node) => node.kind === 'voter');
+      assert.deepEqual(
+        voters.map((node) => formatLocality(node.locality)),
+        ['a', 'b', 'c'].map((zone) => `${group.homeRegion}/${zone}`),
+      );
+      assert.deepEqual(
+        group.nodes
+          .filter((node) => node.kind === 'non-voter')
+          .map((node) => node.locality.region)
+          .sort(),
+        threeRegions
+          .map(({ name }) => name)
+          .filter((name) => name !== group.homeRegion)
+          .sort(),
+      );
+    }
+  });
+
+  test('whatever the shape: distinct names, voters in distinct zones, a replica in every region', () => {
+    const shapes = fc.record({
+      zoneCounts: fc.array(fc.integer({ min: 3, max: 5 }), { minLength: 1, maxLength: 6 }),
+      groupsPerRegion: fc.integer({ min: 1, max: 3 }),
+    });
+    fc.assert(
+      fc.property(shapes, ({ zoneCounts, groupsPerRegion }) => {
+        const regions = zoneCounts.map((count, index) =>
+          region(
+            `r${String(index)}`,
+            Array.from({ length: count }, (_, zone) => `z${String(zone)}`),
+          ),
+        );
+        const groups = layout(regions, groupsPerRegion);
+        assert.equal(groups.length, regions.length * groupsPerRegion);
+        const nodes = groups.flatMap((group) => group.nodes);
+        assert.equal(new Set(nodes.map((node) => node.name)).size, nodes.length);
+        for (const group of groups) {
+          const voters = group.nodes.filter((node) => node.kind === 'voter');
+          assert.equal(voters.length, VOTERS_PER_GROUP);
+          assert.equal(new Set(voters.map((node) => node.locality.zone)).size, VOTERS_PER_GROUP);
+          assert.ok(voters.every((node) => node.locality.region === group.homeRegion));
+          assert.equal(
+            new Set(group.nodes.map((node) => node.locality.region)).size,
+            regions.length,
+          );
+          assert.ok(group.nodes.every((node) => node.group === group.name));
+        }
+      }),
+    );
+  });
+
+  test('readers of different groups are spread over the zones that they serve', () => {
+    const zones = layout(threeRegions, 1)
+      .flatMap((group) => group.nodes)
+      .filter((node) => node.kind === 'non-voter' && node.locality.region === 'eu-west')
+      .map((node) => node.locality.zone);
+    assert.equal(new Set(zones).size, 2);
+  });
+
+  test('a goal that is not built is refused', () => {
+    assert.throws(
+      () => layoutGroups({ regions: threeRegions, survive: 'region', groupsPerRegion: 1 }),
+      { code: 'ERR_ENGINE_UNSUPPORTED' },
+    );
+  });
+});
+
+describe('round trips', () => {
+  const names = ['us', 'eu', 'ap'];
+  const localities: fc.Arbitrary<Locality> = fc.record({
+    region: fc.constantFrom(...names),
+    zone: fc.constantFrom('a', 'b'),
+  });
+  const matrices: fc.Arbitrary<LatencyMatrix> = fc.record({
+    betweenRegionsMs: fc.record({
+      [regionPair('us', 'eu')]: fc.integer({ min: 1, max: 400 }),
+      [regionPair('us', 'ap')]: fc.integer({ min: 1, max: 400 }),
+      [regionPair('ap', 'eu')]: fc.integer({ min: 1, max: 400 }),
+    }),
+    betweenZonesMs: fc.integer({ min: 1, max: 3 }),
+  });
+
+  test('are the same in both directions, and nothing within one zone', () => {
+    fc.assert(
+      fc.property(matrices, localities, localities, (matrix, a, b) => {
+        assert.equal(roundTripMs(matrix, a, b), roundTripMs(matrix, b, a));
+        assert.equal(roundTripMs(matrix, a, a), 0);
+        if (formatLocality(a) !== formatLocality(b)) assert.ok(roundTripMs(matrix, a, b) > 0);
+      }),
+    );
+  });
+
+  test('come from the pair of regions, else from the zones', () => {
+    const matrix = { betweenRegionsMs: { 'eu|us': 80 }, betweenZonesMs: 1 };
+    const at = (place: string): Locality => {
+      const [name = '', zone = ''] = place.split('/');
+      return { region: name, zone };
+    };
+    assert.equal(roundTripMs(matrix, at('us/a'), at('eu/a')), 80);
+    assert.equal(roundTripMs(matrix, at('us/a'), at('us/b')), 1);
+    assert.equal(roundTripMs(matrix, at('us/a'), at('ap/a')), 0);
+  });
+});
+
+describe('table localities', () => {
+  test('are inert data', () => {
+    assert.deepEqual(regional({ by: 'account_id' }), { kind: 'regional', by: 'account_id' });
+    assert.deepEqual(global(), { kind: 'global' });
+  });
+});
