@@ -26,6 +26,7 @@ const entry = (retry: RetryAdvice, status: number, remedy: string): ErrorCodeEnt
 
 export const ERROR_CODES = {
   // Configuration and start
+  ERR_USAGE: entry('never', 400, 'Run `meridian help` for the commands and their options.'),
   ERR_CONFIG_NOT_FOUND: entry(
     'operator',
     500,
@@ -45,6 +46,11 @@ export const ERROR_CODES = {
     'operator',
     500,
     'Declare the table under `tables`, or correct its migration, so that both say the same.',
+  ),
+  ERR_MIGRATION_INVALID: entry(
+    'operator',
+    500,
+    'Correct the named migration file; nothing of it was applied.',
   ),
   ERR_MIGRATION_FAILED: entry(
     'operator',
@@ -213,6 +219,13 @@ export const ERROR_CODES = {
     'Check whether the request took effect before repeating it unless its method is idempotent.',
   ),
   ERR_GATEWAY_DRAINING: entry('backoff', 503, 'Try again; this gateway is stopping.'),
+  ERR_GATEWAY_OVERLOADED: entry('backoff', 503, 'Try again later, or raise gateway.concurrencyMax.'),
+  ERR_GATEWAY_REQUEST_INVALID: entry(
+    'never',
+    400,
+    'Correct the part of the request that the message names.',
+  ),
+  ERR_GATEWAY_UNSUPPORTED: entry('never', 501, 'Use plain HTTP requests: no upgrades, no tunnels.'),
   // Faults of our own
   ERR_INTERNAL: entry(
     'never',

@@ -1,0 +1,70 @@
+/**
+ * Reads a request's head and refuses what cannot be served, before anything is spent on it. Pure: it
+ * looks at headers alone. Throws the MeridianError to answer with.
+ */
+import type { IncomingMessage } from 'node:http';
+import { MeridianError } from '../kernel/errors.ts';
+import type { AccountFinder } from './account.ts';
+import { bodyTooLarge } from './body.ts';
+import type { Asked } from './exchange.ts';
+import { HOP_HEADER, originForm, timeAllowedMs, TIMEOUT_HEADER } from './headers.ts';
+import type { GatewayOptions } from './options.ts';
+import { requestToken, TOKEN_HEADER } from './token.ts';
+
+export function readHead(
+  request: IncomingMessage,
+  findAccount: AccountFinder,
+  options: GatewayOptions,
+): Asked {
+  const { headers, rawHeaders, method } = request;
+  if (method === 'TRACE' || method === 'CONNECT') {
+    throw new MeridianError('ERR_GATEWAY_UNSUPPORTED', `the gateway does not forward ${method}`);
+  }
+  const target = originForm(request.url ?? '');
+  if (target === undefined) throw invalid('the request target must be a path or an http URL');
+  const contentLength = declaredLength(request);
+  if (contentLength !== undefined && contentLength > options.bodyLimitBytes) {
+    throw bodyTooLarge(options.bodyLimitBytes);
+  }
+  const finding = findAccount({ path: target.path, rawHeaders });
+  if (finding.kind === 'invalid') {
+    throw new MeridianError('ERR_ACCOUNT_INVALID', 'the request does not name its account clearly');
+  }
+  return {
+    path: target.path,
+    host: target.authority ?? headers.host ?? '',
+    account: finding.kind === 'account' ? finding.id : undefined,
+    hopped: headers[HOP_HEADER] !== undefined,
+    token: requestToken(single(headers[TOKEN_HEADER]), headers.cookie),
+    contentLength,
+  };
+}
+
+/** Throws ERR_GATEWAY_REQUEST_INVALID for a malformed `meridian-timeout-ms`. */
+export function readTimeAllowed(request: IncomingMessage, limitMs: number): number {
+  const allowed = timeAllowedMs(request.headers[TIMEOUT_HEADER], limitMs);
+  if (allowed === undefined) {
+    throw invalid(`${TIMEOUT_HEADER} must be a whole number of milliseconds`);
+  }
+  return allowed;
+}
+
+/** Undefined for a chunked body. Node's parser has refused contradictory and repeated lengths. */
+function declaredLength(request: IncomingMessage): number | undefined {
+  const coding = request.headers['transfer-encoding'];
+  if (coding !== undefined) {
+    if (coding.trim().toLowerCase() !== 'chunked') {
+      throw invalid('the only transfer coding understood is chunked');
+    }
+    return undefined;
+  }
+  return Number(request.headers['content-length'] ?? 0);
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value;
+}
+
+function invalid(message: string): MeridianError {
+  return new MeridianError('ERR_GATEWAY_REQUEST_INVALID', message);
+}

@@ -1,0 +1,65 @@
+/**
+ * The gateway's own answers: refusals and health. A refusal always says why, whether anything can
+ * have happened, and when to come back.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../kernel/clock.ts';
+import type { MeridianError } from '../kernel/errors.ts';
+import { OUTCOME_HEADER, REQUEST_ID_HEADER } from './headers.ts';
+
+/** Least useful wait for a refusal that does not know better. */
+const RETRY_AFTER_MS = 1_000;
+
+/**
+ * How long the rest of an unwanted request body is read and dropped. Closing at once would reset the
+ * connection, and a client in the middle of sending would lose the answer that explains it.
+ */
+const LINGER_MS = 1_000;
+
+export interface Answering {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly clock: Clock;
+  /** Close the connection after this answer. */
+  readonly last: boolean;
+}
+
+export function refuse(to: Answering, error: MeridianError, requestId: string): void {
+  const { code, message, remedy, retry, outcome } = error;
+  const headers = [REQUEST_ID_HEADER, requestId, 'cache-control', 'no-store'];
+  if (retry === 'now' || retry === 'backoff') {
+    const seconds = Math.ceil((error.retryAfterMs ?? RETRY_AFTER_MS) / 1_000);
+    headers.push('retry-after', String(Math.max(1, seconds)));
+  }
+  if (outcome === 'unknown') headers.push(OUTCOME_HEADER, 'unknown');
+  const body = { error: { code, message, remedy, retry, outcome, requestId } };
+  answerJson(to, error.status, { headers, body });
+}
+
+export function answerJson(
+  to: Answering,
+  status: number,
+  content: { readonly headers: readonly string[]; readonly body: unknown },
+): void {
+  const text = JSON.stringify(content.body) + '\n';
+  const headers = [
+    ...content.headers,
+    ...['content-type', 'application/json; charset=utf-8'],
+    ...['content-length', String(Buffer.byteLength(text))],
+    ...(to.last ? ['connection', 'close'] : []),
+  ];
+  to.response.writeHead(status, headers);
+  to.response.end(text);
+  dropRest(to);
+}
+
+/** Reads and drops what is left of the request body, for a bounded time; then closes. */
+export function dropRest(to: Pick<Answering, 'request' | 'clock'>): void {
+  const { request, clock } = to;
+  if (request.complete || request.destroyed) return;
+  const cancel = clock.schedule(LINGER_MS, () => {
+    if (!request.complete) request.socket.destroy();
+  });
+  request.once('close', cancel);
+  request.resume();
+}

@@ -1,0 +1,125 @@
+/**
+ * One request to one app server, relayed to the client as it comes.
+ *
+ * Invariants: exactly one outcome; once the head of the answer is on its way to the client the
+ * outcome can only be 'answered' or 'truncated'; `sent` is true as soon as anything may have been
+ * written to a connection. Uses undici's dispatch interface, which hands over each chunk without
+ * building streams and can be paused when the client is slow.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import type { RequestBody } from './body.ts';
+import { answeredHeaders, type AnsweredHeaders } from './headers.ts';
+
+export type AttemptOutcome =
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'truncated'; readonly error: Error }
+  /** The app server asks for a fresh route; its answer was dropped. */
+  | { readonly kind: 'stale-route' }
+  | { readonly kind: 'failed'; readonly sent: boolean; readonly error: Error };
+
+export interface AttemptOptions {
+  readonly response: ServerResponse;
+  /** A streamed body; one read whole is the dispatcher's alone. */
+  readonly body: RequestBody | undefined;
+  /** May a 421 be answered by routing anew? */
+  readonly reroutable: boolean;
+  /** Writes the answer's head to the client. */
+  readonly head: (status: number, answered: AnsweredHeaders) => void;
+}
+
+/** Of an answer that is not passed on; a longer one costs its connection. */
+const DROPPED_BYTES_MAX = 64 * 1024;
+
+export class Attempt implements Dispatcher.DispatchHandler {
+  readonly outcome: Promise<AttemptOutcome>;
+  readonly #options: AttemptOptions;
+  #settle: (outcome: AttemptOutcome) => void = () => {};
+  #controller: Dispatcher.DispatchController | undefined;
+  #phase: 'waiting' | 'relaying' | 'dropping' | 'over' = 'waiting';
+  #droppedBytes = 0;
+  #flowing = false;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    this.outcome = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  /** Gives up; the outcome follows at once. */
+  cancel(reason: Error): void {
+    const phase = this.#phase;
+    this.#finish(reason);
+    this.#options.body?.destroy(reason);
+    // Not connected yet: there is nothing to cut, and `onRequestStart` will refuse to begin.
+    if (phase !== 'over') this.#controller?.abort(reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#phase === 'over') controller.abort(new Error('given up before it began'));
+    else this.#options.body?.start();
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200 || this.#phase !== 'waiting') return;
+    const answered = answeredHeaders((controller.rawHeaders ?? []) as (string | Buffer)[]);
+    const { body, reroutable, response } = this.#options;
+    if (status === 421 && answered.staleRoute && reroutable && body?.consumed !== true) {
+      this.#phase = 'dropping';
+      body?.destroy();
+      this.#settle({ kind: 'stale-route' });
+      return;
+    }
+    // A head that cannot be written throws here: undici cuts the connection and reports the error.
+    this.#options.head(status, answered);
+    this.#phase = 'relaying';
+    response.on('drain', this.#resume);
+    // A body usually follows in the same packet; only a head that comes alone is sent alone.
+    queueMicrotask(() => {
+      if (!this.#flowing && this.#phase === 'relaying') response.flushHeaders();
+    });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#phase === 'relaying') {
+      this.#flowing = true;
+      if (!this.#options.response.write(chunk)) controller.pause();
+    } else {
+      this.#droppedBytes += chunk.length;
+      if (this.#droppedBytes > DROPPED_BYTES_MAX) controller.abort(new Error('not wanted'));
+    }
+  }
+
+  onResponseEnd(): void {
+    if (this.#phase === 'relaying') {
+      this.#phase = 'over';
+      this.#options.response.off('drain', this.#resume);
+      this.#options.response.end();
+      this.#settle({ kind: 'answered' });
+    }
+    this.#phase = 'over';
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#finish(error);
+  }
+
+  #finish(error: Error): void {
+    const phase = this.#phase;
+    this.#phase = 'over';
+    if (phase === 'waiting') {
+      this.#settle({ kind: 'failed', sent: this.#controller !== undefined, error });
+    } else if (phase === 'relaying') {
+      this.#options.response.off('drain', this.#resume);
+      // Half an answer must not look whole.
+      this.#options.response.destroy();
+      this.#settle({ kind: 'truncated', error });
+    }
+  }
+
+  readonly #resume = (): void => {
+    this.#controller?.resume();
+  };
+}

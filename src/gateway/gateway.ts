@@ -1,0 +1,189 @@
+/**
+ * The HTTP entry of one region. It holds no state of its own: kill it and start another.
+ *
+ * Stopping is two-phase: it stops accepting and lets what is in flight finish, then cuts the rest.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { ControlSubscription } from '../control/subscription.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { ERROR_CODES } from '../kernel/error-codes.ts';
+import { MeridianError } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+import type { Random } from '../kernel/random.ts';
+import { Scope } from '../kernel/scope.ts';
+import type { RegionName, ZoneName } from '../topology/region.ts';
+import { accountFinder } from './account.ts';
+import { answerJson } from './answer.ts';
+import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
+import type { AccountLocator } from './locator.ts';
+import type { GatewayOptions } from './options.ts';
+import { Proxy } from './proxy.ts';
+import { readiness } from './readiness.ts';
+import { Upstreams } from './upstreams.ts';
+
+export interface StartGatewayOptions {
+  readonly region: RegionName;
+  readonly zone: ZoneName;
+  readonly options: GatewayOptions;
+  readonly control: ControlSubscription;
+  readonly locator: AccountLocator;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** On loopback; 0 picks a free one. */
+  readonly port: number;
+}
+
+export interface Gateway extends AsyncDisposable {
+  readonly port: number;
+  counters(): GatewayCounters;
+  /** Accepts nothing new, waits for what is in flight up to `drainTimeoutMs`, then cuts it. */
+  drain(): Promise<void>;
+  /** Cuts everything at once. */
+  close(): Promise<void>;
+}
+
+const LOOPBACK = '127.0.0.1';
+const HEADERS_TIMEOUT_MS = 10_000;
+/** Longer than the pauses of the usual client pools, so that the client closes first. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const HEADERS_MAX = 200;
+/** Beyond the time a request may take: then a silent connection has a dead client behind it. */
+const SILENCE_SLACK_MS = 5_000;
+const DRAIN_POLL_MS = 10;
+
+/** Throws ERR_PORT_TAKEN when another program listens on the port. */
+export async function startGateway(start: StartGatewayOptions): Promise<Gateway> {
+  const { region, options, control, clock, log } = start;
+  const counters = zeroCounters();
+  const scope = new Scope();
+  let draining = false;
+  const upstreams = new Upstreams({
+    connectionsMax: options.concurrencyMax,
+    bodyTimeoutMs: options.requestTimeoutMs,
+  });
+  scope.push('connections to app servers', () => upstreams.destroy());
+  scope.push(
+    'routing view',
+    control.onView((view) => {
+      upstreams.follow(view);
+    }),
+  );
+  const findAccount = accountFinder(options.account);
+  const proxy = new Proxy({ ...start, upstreams, findAccount, counters, draining: () => draining });
+  const server = createHttpServer(options, (request, response) => {
+    if (request.url === '/healthz' || request.url === '/readyz') {
+      const state = readiness(region, control.view, draining);
+      const ready = request.url === '/healthz' || state.ready;
+      const body = { status: ready ? 'ok' : 'unavailable', region, zone: start.zone, ...state };
+      const headers = ['cache-control', 'no-store', ...(ready ? [] : ['retry-after', '1'])];
+      const to = { request, response, clock, last: draining };
+      answerJson(to, ready ? 200 : 503, { headers, body });
+    } else {
+      proxy.handle(request, response);
+    }
+  });
+  scope.push('listening socket', () => closeNow(server));
+  try {
+    await listen(server, start);
+  } catch (error) {
+    await scope.close();
+    throw error;
+  }
+  const port = (server.address() as AddressInfo).port;
+  log.info('gateway listens', { region, port });
+  const drained = async (): Promise<void> => {
+    draining = true;
+    server.close();
+    const deadline = clock.monotonicMs() + options.drainTimeoutMs;
+    while (counters.inFlight > 0 && clock.monotonicMs() < deadline) {
+      await clock.sleep(DRAIN_POLL_MS);
+    }
+    if (counters.inFlight > 0) log.warn('cut requests in flight', { count: counters.inFlight });
+    await scope.close();
+  };
+  let drainOnce: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    draining = true;
+    return scope.close();
+  };
+  return {
+    port,
+    counters: () => snapshot(counters),
+    drain: () => (drainOnce ??= drained()),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function createHttpServer(
+  options: GatewayOptions,
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const server = createServer(
+    {
+      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, options.requestTimeoutMs),
+      // The gateway's own deadline answers first, with a reason.
+      requestTimeout: options.requestTimeoutMs + SILENCE_SLACK_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      noDelay: true,
+    },
+    handle,
+  );
+  server.maxHeadersCount = HEADERS_MAX;
+  server.timeout = options.requestTimeoutMs + SILENCE_SLACK_MS;
+  server.on('upgrade', refuseTunnel);
+  server.on('connect', refuseTunnel);
+  return server;
+}
+
+/** Upgrades and CONNECT: refused in plain words, and closed. */
+function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+  const { retry, remedy } = ERROR_CODES.ERR_GATEWAY_UNSUPPORTED;
+  const error = {
+    code: 'ERR_GATEWAY_UNSUPPORTED',
+    message: 'the gateway does not forward upgraded connections or tunnels',
+    ...{ remedy, retry, outcome: 'none' },
+  };
+  const body = JSON.stringify({ error }) + '\n';
+  socket.on('error', () => {});
+  socket.end(
+    'HTTP/1.1 501 Not Implemented\r\nconnection: close\r\n' +
+      'content-type: application/json; charset=utf-8\r\n' +
+      `content-length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,
+  );
+}
+
+function listen(server: Server, start: StartGatewayOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'EADDRINUSE' && cause.code !== 'EACCES') {
+        reject(cause);
+        return;
+      }
+      const { port, region } = start;
+      const why = cause.code === 'EACCES' ? 'may not be opened by this user' : 'is taken';
+      reject(
+        new MeridianError(
+          'ERR_PORT_TAKEN',
+          `port ${String(port)} of the gateway of ${region} (gateway.ports.${region}) ${why}`,
+          { cause, details: { port, region, key: `gateway.ports.${region}` } },
+        ),
+      );
+    });
+    server.listen(start.port, LOOPBACK, () => {
+      server.removeAllListeners('error');
+      resolve();
+    });
+  });
+}
+
+function closeNow(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    // Fails only when it is closed already, which is what was asked for.
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,325 @@
+/**
+ * Serves requests: decides (route.ts, retry.ts), forwards (attempt.ts), and answers or refuses every
+ * one. The loop in `#serve` is the whole life of a request; its rounds are bounded by ATTEMPTS_MAX
+ * and by the deadline.
+ */
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ControlSubscription } from '../control/subscription.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+import type { Random } from '../kernel/random.ts';
+import { backoffMs } from '../kernel/retry.ts';
+import type { RegionName } from '../topology/region.ts';
+import type { RoutedAppServer } from '../topology/routing.ts';
+import type { AccountFinder } from './account.ts';
+import { readHead, readTimeAllowed } from './admission.ts';
+import { dropRest, refuse } from './answer.ts';
+import { Attempt, type AttemptOutcome } from './attempt.ts';
+import { readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
+import type { MutableCounters } from './counters.ts';
+import { Exchange, unlessAborted, type Asked } from './exchange.ts';
+import {
+  acceptedRequestId,
+  requestHeaders,
+  REQUEST_ID_HEADER,
+  SERVED_BY_HEADER,
+  withTimeLeft,
+  type AnsweredHeaders,
+} from './headers.ts';
+import type { AccountLocator } from './locator.ts';
+import type { GatewayOptions } from './options.ts';
+import { afterFailure, ATTEMPTS_MAX, outcomeOf } from './retry.ts';
+import { chooseRoute, type RouteReason } from './route.ts';
+import { responseToken, TOKEN_HEADER } from './token.ts';
+import type { Upstreams } from './upstreams.ts';
+
+export interface ProxyOptions {
+  readonly region: RegionName;
+  readonly options: GatewayOptions;
+  readonly control: ControlSubscription;
+  readonly locator: AccountLocator;
+  readonly upstreams: Upstreams;
+  readonly findAccount: AccountFinder;
+  readonly counters: MutableCounters;
+  readonly draining: () => boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Between two attempts at the same server. */
+const RETRY_BACKOFF = { baseMs: 25, maxMs: 200 };
+
+interface Forwarding {
+  readonly asked: Asked;
+  /** The body read whole; undefined when there is none or it is streamed. */
+  readonly whole: Buffer | undefined;
+  readonly streamed: boolean;
+  readonly headers: string[];
+}
+
+export class Proxy {
+  readonly #parts: ProxyOptions;
+
+  constructor(parts: ProxyOptions) {
+    this.#parts = parts;
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    const { counters, options, clock } = this.#parts;
+    const id = acceptedRequestId(request.headers[REQUEST_ID_HEADER]) ?? randomUUID();
+    counters.requests += 1;
+    counters.inFlight += 1;
+    response.once('close', () => {
+      counters.inFlight -= 1;
+    });
+    // Nothing listens to a request that was refused: its errors are the connection's end.
+    request.on('error', () => {});
+    try {
+      this.#admit();
+      const allowedMs = readTimeAllowed(request, options.requestTimeoutMs);
+      const asked = readHead(request, this.#parts.findAccount, options);
+      const exchange = new Exchange({ request, response, clock, id, allowedMs });
+      this.#serve(exchange, asked).catch((error: unknown) => {
+        this.#fail(exchange, error);
+      });
+    } catch (error) {
+      this.#refuse({ request, response, id }, error);
+    }
+  }
+
+  /** Cheap refusals that need nothing of the request. */
+  #admit(): void {
+    const { counters, options, draining, region } = this.#parts;
+    if (draining()) {
+      throw new MeridianError('ERR_GATEWAY_DRAINING', `the gateway of ${region} is stopping`);
+    }
+    if (counters.inFlight > options.concurrencyMax) {
+      throw new MeridianError(
+        'ERR_GATEWAY_OVERLOADED',
+        `the gateway of ${region} has ${String(options.concurrencyMax)} requests in flight`,
+      );
+    }
+  }
+
+  async #serve(exchange: Exchange, asked: Asked): Promise<void> {
+    const { control, upstreams, region, counters } = this.#parts;
+    const forwarding = await this.#prepare(exchange, asked);
+    for (;;) {
+      exchange.signal.throwIfAborted();
+      const facts = { region, ...asked, ...routeState(exchange) };
+      const route = chooseRoute(facts, control.view, upstreams);
+      if (route.kind === 'refuse') {
+        throw new MeridianError(route.code, route.reason, {
+          outcome: outcomeOf(exchange),
+          ...(route.retryAfterMs === undefined ? {} : { retryAfterMs: route.retryAfterMs }),
+        });
+      }
+      if (route.kind === 'locate') {
+        exchange.home = await this.#locate(exchange, route.account, false);
+        continue;
+      }
+      await this.#pauseBefore(exchange, route.server);
+      exchange.attempts += 1;
+      counters.forwarded[route.why] += 1;
+      const { outcome, replayable } = await this.#attempt(exchange, forwarding, route.server);
+      if (outcome.kind === 'answered') {
+        dropRest({ request: exchange.request, clock: this.#parts.clock });
+        return;
+      }
+      if (outcome.kind === 'truncated') {
+        this.#truncated(exchange, route.server, outcome.error);
+        return;
+      }
+      if (outcome.kind === 'stale-route') {
+        counters.reroutes += 1;
+        exchange.rerouted = true;
+        exchange.tried.clear();
+        exchange.tried.add(route.server.name);
+        exchange.home = await this.#locate(exchange, asked.account ?? '', true);
+        continue;
+      }
+      this.#afterFailure(exchange, { ...outcome, replayable, ...route });
+    }
+  }
+
+  /** Everything that is the same for each attempt. */
+  async #prepare(exchange: Exchange, asked: Asked): Promise<Forwarding> {
+    const { request } = exchange;
+    const length = asked.contentLength;
+    const streamed = length === undefined || length > REPLAY_BYTES_MAX;
+    const whole = streamed || length === 0 ? undefined : await readWhole(request, exchange.signal);
+    const headers = requestHeaders({
+      rawHeaders: request.rawHeaders,
+      connection: request.headers.connection,
+      host: asked.host,
+      clientAddress: request.socket.remoteAddress ?? 'unknown',
+      protocol: 'encrypted' in request.socket ? 'https' : 'http',
+      requestId: exchange.id,
+      region: this.#parts.region,
+      token: asked.token.seen,
+      contentLength: streamed ? length : undefined,
+    });
+    return { asked, whole, streamed, headers };
+  }
+
+  async #attempt(
+    exchange: Exchange,
+    forwarding: Forwarding,
+    server: RoutedAppServer,
+  ): Promise<{ readonly outcome: AttemptOutcome; readonly replayable: boolean }> {
+    const { options, upstreams } = this.#parts;
+    const { asked, whole, headers } = forwarding;
+    const body = forwarding.streamed
+      ? new RequestBody(exchange.request, options.bodyLimitBytes)
+      : undefined;
+    const attempt = new Attempt({
+      response: exchange.response,
+      body,
+      reroutable:
+        asked.account !== undefined && !exchange.rerouted && exchange.attempts < ATTEMPTS_MAX,
+      head: (status, answered) => {
+        this.#writeHead(exchange, status, { answered, asked, server: server.name });
+      },
+    });
+    const { pool, release } = upstreams.take(server);
+    const cancel = (): void => {
+      attempt.cancel(exchange.signal.reason as Error);
+    };
+    exchange.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      pool.dispatch(
+        {
+          path: asked.path,
+          method: exchange.method,
+          headers: withTimeLeft(headers, exchange.leftMs),
+          body: body ?? whole ?? null,
+        },
+        attempt,
+      );
+      const outcome = await attempt.outcome;
+      return { outcome, replayable: body?.consumed !== true };
+    } finally {
+      exchange.signal.removeEventListener('abort', cancel);
+      release();
+    }
+  }
+
+  #writeHead(
+    exchange: Exchange,
+    status: number,
+    answer: {
+      readonly answered: AnsweredHeaders;
+      readonly asked: Asked;
+      readonly server: string;
+    },
+  ): void {
+    const { passed, token } = answer.answered;
+    passed.push(REQUEST_ID_HEADER, exchange.id, SERVED_BY_HEADER, answer.server);
+    const merged = responseToken(answer.asked.token, token);
+    if (merged !== undefined) {
+      passed.push(TOKEN_HEADER, merged.header);
+      if (merged.setCookie !== undefined) passed.push('set-cookie', merged.setCookie);
+    } else if (token !== undefined && token !== '') {
+      this.#parts.log.warn('dropped an invalid token of an app server', { server: answer.server });
+    }
+    if (this.#parts.draining()) passed.push('connection', 'close');
+    exchange.response.writeHead(status, passed);
+    exchange.answering();
+  }
+
+  /** Returns to try again; throws what to answer. */
+  #afterFailure(
+    exchange: Exchange,
+    failure: {
+      readonly sent: boolean;
+      readonly error: Error;
+      readonly replayable: boolean;
+      readonly server: RoutedAppServer;
+      readonly why: RouteReason;
+    },
+  ): void {
+    exchange.sent ||= failure.sent;
+    // Not the app server's failure: the client left, the deadline passed, the body was too large.
+    exchange.signal.throwIfAborted();
+    if (isMeridianError(failure.error)) throw failure.error;
+    const { server, sent, error } = failure;
+    if ((error as { code?: unknown }).code === 'UND_ERR_INVALID_ARG') {
+      throw new MeridianError('ERR_GATEWAY_REQUEST_INVALID', messageOf(error), { cause: error });
+    }
+    const facts = { requestId: exchange.id, server: server.name, sent, reason: messageOf(error) };
+    const verdict = afterFailure({ ...failure, ...routeState(exchange) });
+    if (verdict.kind === 'retry') {
+      this.#parts.log.debug('an app server failed a request; trying again', facts);
+      this.#parts.counters.retries += 1;
+      exchange.tried.add(server.name);
+      return;
+    }
+    this.#parts.log.warn('an app server failed a request', facts);
+    const what = sent ? 'failed while it served the request' : 'could not be reached';
+    throw new MeridianError('ERR_GATEWAY_UPSTREAM', `app server ${server.name} ${what}`, {
+      outcome: outcomeOf(exchange),
+      cause: error,
+    });
+  }
+
+  async #locate(exchange: Exchange, account: string, fresh: boolean): Promise<Exchange['home']> {
+    const { signal } = exchange;
+    return unlessAborted(this.#parts.locator.locate(account, { fresh, signal }), signal);
+  }
+
+  async #pauseBefore(exchange: Exchange, server: RoutedAppServer): Promise<void> {
+    if (!exchange.tried.has(server.name)) return;
+    const waitMs = backoffMs(exchange.attempts, this.#parts.random, RETRY_BACKOFF);
+    await this.#parts.clock.sleep(waitMs, exchange.signal);
+  }
+
+  #truncated(exchange: Exchange, server: RoutedAppServer, error: Error): void {
+    if (exchange.gone) {
+      this.#parts.counters.clientAborts += 1;
+      return;
+    }
+    this.#parts.counters.truncated += 1;
+    this.#parts.log.warn('an app server broke off its answer', {
+      requestId: exchange.id,
+      server: server.name,
+      reason: messageOf(error),
+    });
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    if (exchange.gone) {
+      this.#parts.counters.clientAborts += 1;
+      return;
+    }
+    this.#refuse(exchange, exchange.expired ? exchange.deadlineExceeded() : error);
+  }
+
+  #refuse(to: Pick<Exchange, 'request' | 'response' | 'id'>, error: unknown): void {
+    const { request, response, id } = to;
+    const { counters, clock, log, draining } = this.#parts;
+    let refusal: MeridianError;
+    if (isMeridianError(error)) {
+      refusal = error;
+    } else {
+      log.error('a request failed for a reason of our own', {
+        requestId: id,
+        reason: messageOf(error),
+      });
+      refusal = new MeridianError('ERR_INTERNAL', 'the gateway failed', { cause: error });
+    }
+    counters.refused[refusal.code] = (counters.refused[refusal.code] ?? 0) + 1;
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    refuse({ request, response, clock, last: draining() }, refusal, id);
+  }
+}
+
+function routeState(exchange: Exchange): Pick<Exchange, 'home' | 'tried' | 'method' | 'attempts'> {
+  const { home, tried, method, attempts } = exchange;
+  return { home, tried, method, attempts };
+}

@@ -1,0 +1,37 @@
+/**
+ * What to do after an app server failed a request. Pure.
+ *
+ * The rule: a request is repeated only when that cannot do anything twice. Nothing was sent: any
+ * method may try another server. Something was sent: only idempotent methods may, and only while the
+ * body can still be sent whole. Everything else is answered with `outcome: unknown`, so that the
+ * client, who knows what the request means, decides.
+ */
+import type { Outcome } from '../kernel/errors.ts';
+import { isIdempotent, isRead } from './route.ts';
+
+/** Servers asked for one request, the first included. */
+export const ATTEMPTS_MAX = 3;
+
+export interface Failure {
+  readonly method: string;
+  /** A connection stood and the request was (perhaps partly) written to it. */
+  readonly sent: boolean;
+  /** The body can be sent again from its first byte. */
+  readonly replayable: boolean;
+  /** Including the failed one. */
+  readonly attempts: number;
+}
+
+export type Verdict =
+  { readonly kind: 'retry' } | { readonly kind: 'refuse'; readonly outcome: Outcome };
+
+export function afterFailure(failure: Failure): Verdict {
+  const safe = !failure.sent || isIdempotent(failure.method);
+  if (safe && failure.replayable && failure.attempts < ATTEMPTS_MAX) return { kind: 'retry' };
+  return { kind: 'refuse', outcome: outcomeOf(failure) };
+}
+
+/** What the client must assume about a request that was given up. */
+export function outcomeOf(failure: Pick<Failure, 'sent' | 'method'>): Outcome {
+  return failure.sent && !isRead(failure.method) ? 'unknown' : 'none';
+}
