@@ -1,0 +1,31 @@
+/**
+ * The WAN with latency off: no proxies, everybody dials the target itself. Nothing to cut, so cuts are
+ * refused rather than silently without effect.
+ */
+import { MeridianError } from '../kernel/errors.ts';
+import type { Wan } from './link.ts';
+
+export function directLinks(): Wan {
+  let end = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return {
+    link: ({ target }) => Promise.resolve(target),
+    // Whoever asks for the link again gets the new address; there is no old one to keep alive.
+    retarget: () => Promise.resolve(),
+    cut: () =>
+      Promise.reject(
+        new MeridianError('ERR_ENGINE_UNSUPPORTED', 'links cannot be cut with latency off', {
+          remedy: 'Configure a latency other than off, so that links go through the emulated WAN.',
+        }),
+      ),
+    heal: () => Promise.resolve(),
+    links: () => Promise.resolve([]),
+    ended,
+    [Symbol.asyncDispose]: () => {
+      end();
+      return Promise.resolve();
+    },
+  };
+}
