@@ -1,0 +1,72 @@
+/** Asks the running supervisor, found by the file it leaves in its data directory. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StatusReport } from '../control/status.ts';
+import { MeridianError } from '../kernel/errors.ts';
+import type { ControlFile } from '../platform-api.ts';
+
+const REQUEST_TIMEOUT_MS = 5_000;
+
+export function controlFilePath(dataDirectory: string): string {
+  return join(dataDirectory, 'run', 'control.json');
+}
+
+/** Throws ERR_NOT_RUNNING when there is none: the supervisor removes it when it stops. */
+export async function readControlFile(dataDirectory: string): Promise<ControlFile> {
+  const path = controlFilePath(dataDirectory);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new MeridianError('ERR_NOT_RUNNING', `${path} belongs to another user`, {
+        cause,
+        remedy: 'Run this command as the user who started the platform.',
+      });
+    }
+    throw new MeridianError('ERR_NOT_RUNNING', 'the platform is not running', { cause });
+  }
+  try {
+    const file = JSON.parse(text) as Partial<ControlFile>;
+    if (
+      typeof file.url === 'string' &&
+      typeof file.token === 'string' &&
+      typeof file.pid === 'number'
+    ) {
+      return { url: file.url, token: file.token, pid: file.pid };
+    }
+  } catch {
+    // Falls through: a file that was cut short tells as little as a wrong one.
+  }
+  throw new MeridianError('ERR_NOT_RUNNING', `${path} is not a control file`);
+}
+
+/** Throws ERR_NOT_RUNNING when nothing answers, ERR_CONTROL_UNAVAILABLE when it answers wrongly. */
+export async function fetchStatus(control: ControlFile): Promise<StatusReport> {
+  let response: Response;
+  try {
+    response = await fetch(new URL('/v1/status', control.url), {
+      headers: { authorization: `Bearer ${control.token}` },
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    });
+    if (response.ok) return (await response.json()) as StatusReport;
+    await response.body?.cancel();
+  } catch (cause) {
+    if (cause instanceof Error && cause.name === 'TimeoutError') {
+      const message = `the supervisor (process ${String(control.pid)}) did not answer in ${String(REQUEST_TIMEOUT_MS)} ms`;
+      throw new MeridianError('ERR_CONTROL_UNAVAILABLE', message, { cause });
+    }
+    throw new MeridianError('ERR_NOT_RUNNING', 'the platform is not running', { cause });
+  }
+  if (response.status === 401 || response.status === 403) {
+    throw new MeridianError(
+      'ERR_NOT_RUNNING',
+      'another program, or another installation, answers at the recorded address',
+    );
+  }
+  throw new MeridianError(
+    'ERR_CONTROL_UNAVAILABLE',
+    `the supervisor answered with status ${String(response.status)}`,
+  );
+}

@@ -1,0 +1,170 @@
+/**
+ * What the schema alone cannot see: names, and keys that must agree with each other. Pure; collects
+ * every problem. Runs only on declarations of the right shape.
+ */
+import { nearestName, type Problem } from '../kernel/problem.ts';
+import { VOTERS_PER_GROUP } from '../topology/survival.ts';
+import { DEFAULTS } from './defaults.ts';
+import type { MeridianConfig } from './define.ts';
+import { parsePair } from './latency.ts';
+import { gatewayPorts } from './ports.ts';
+
+const PLACE_NAME = /^[a-z][a-z0-9-]{0,30}$/;
+const PLACE_NAME_EXPECTED =
+  'a name of lower-case letters, digits and hyphens, at most 31, beginning with a letter';
+// Unquoted identifiers of PostgreSQL: what plain SQL can name on every engine.
+const TABLE_NAME = /^[a-z_][a-z0-9_]{0,62}$/;
+
+const quote = (name: string): string => JSON.stringify(name);
+
+function suggest(name: string, known: readonly string[]): { remedy?: string } {
+  const near = nearestName(name, known);
+  return near === undefined ? {} : { remedy: `Did you mean '${near}'?` };
+}
+
+function checkZones(config: MeridianConfig): Problem[] {
+  const survive = config.survive ?? DEFAULTS.survive;
+  return Object.entries(config.regions).flatMap(([region, { zones }]) => {
+    if (zones === undefined) return [];
+    const path = `regions.${region}.zones`;
+    const problems: Problem[] = [];
+    for (const [index, zone] of zones.entries()) {
+      const at = `${path}[${String(index)}]`;
+      if (!PLACE_NAME.test(zone)) {
+        problems.push({ path: at, expected: PLACE_NAME_EXPECTED, found: quote(zone) });
+      } else if (zones.indexOf(zone) !== index) {
+        problems.push({ path: at, expected: 'each zone once', found: `${quote(zone)} again` });
+      }
+    }
+    if (survive === 'zone' && zones.length < VOTERS_PER_GROUP) {
+      problems.push({
+        path,
+        expected: `at least ${String(VOTERS_PER_GROUP)} zones, as survive: 'zone' needs`,
+        found: String(zones.length),
+        remedy: 'Name more zones, or leave the key out.',
+      });
+    }
+    return problems;
+  });
+}
+
+function checkRegions(config: MeridianConfig): Problem[] {
+  const names = Object.keys(config.regions);
+  const problems = names
+    .filter((name) => !PLACE_NAME.test(name))
+    .map((name) => ({
+      path: `regions[${quote(name)}]`,
+      expected: PLACE_NAME_EXPECTED,
+      found: quote(name),
+    }));
+  if (names.length === 0) {
+    return [{ path: 'regions', expected: 'at least one region', found: 'none' }];
+  }
+  if (config.survive === 'region' && names.length < VOTERS_PER_GROUP) {
+    problems.push({
+      path: 'survive',
+      expected: `'zone', or at least ${String(VOTERS_PER_GROUP)} regions`,
+      found: `'region' with ${String(names.length)}`,
+    });
+  }
+  return [...problems, ...checkZones(config)];
+}
+
+function checkPrimary(config: MeridianConfig): Problem[] {
+  const names = Object.keys(config.regions);
+  if (names.includes(config.primaryRegion)) return [];
+  return [
+    {
+      path: 'primaryRegion',
+      expected: `one of the regions ${names.join(', ') || '(none declared)'}`,
+      found: quote(config.primaryRegion),
+      ...suggest(config.primaryRegion, names),
+    },
+  ];
+}
+
+function checkLatency(config: MeridianConfig): Problem[] {
+  if (config.latency === undefined || config.latency === 'off') return [];
+  const names = Object.keys(config.regions);
+  const seen = new Set<string>();
+  return Object.keys(config.latency.betweenRegionsMs ?? {}).flatMap((key): Problem[] => {
+    const path = `latency.betweenRegionsMs[${quote(key)}]`;
+    const pair = parsePair(key);
+    if (pair === undefined || pair[0] === pair[1]) {
+      const expected = "two different regions, such as 'us-east|eu-west'";
+      return [{ path, expected, found: quote(key) }];
+    }
+    const unknown = pair.filter((name) => !names.includes(name));
+    if (unknown.length > 0) {
+      return unknown.map((name) => ({
+        path,
+        expected: `regions among ${names.join(', ')}`,
+        found: quote(name),
+        ...suggest(name, names),
+      }));
+    }
+    const sorted = pair.toSorted().join('|');
+    if (seen.has(sorted)) return [{ path, expected: 'each pair once', found: 'it again' }];
+    seen.add(sorted);
+    return [];
+  });
+}
+
+function checkPorts(config: MeridianConfig): Problem[] {
+  const names = Object.keys(config.regions);
+  const problems = Object.keys(config.gateway?.ports ?? {})
+    .filter((name) => !names.includes(name))
+    .map((name): Problem => ({
+      path: `gateway.ports.${name}`,
+      expected: `one of the regions ${names.join(', ')}`,
+      found: quote(name),
+      ...suggest(name, names),
+    }));
+  const controlPort = config.controlPort ?? DEFAULTS.controlPort;
+  const taken = new Map<number, string>(controlPort === 0 ? [] : [[controlPort, 'controlPort']]);
+  for (const [region, port] of Object.entries(gatewayPorts(names, config.gateway ?? {}))) {
+    if (port === 0) continue;
+    const path = `gateway.ports.${region}`;
+    const other = taken.get(port);
+    if (other !== undefined) {
+      const found = `${String(port)}, which ${other} has too`;
+      problems.push({ path, expected: 'a port of its own', found });
+    }
+    taken.set(port, path);
+  }
+  return problems;
+}
+
+function checkTables(config: MeridianConfig): Problem[] {
+  const expected =
+    'a name of lower-case letters, digits and underscores, at most 63, not beginning with a digit';
+  return Object.entries(config.tables).flatMap(([name, locality]) => {
+    const problems: Problem[] = [];
+    if (!TABLE_NAME.test(name)) {
+      problems.push({ path: `tables[${quote(name)}]`, expected, found: quote(name) });
+    }
+    if (locality.kind === 'regional' && !TABLE_NAME.test(locality.by)) {
+      problems.push({ path: `tables.${name}.by`, expected, found: quote(locality.by) });
+    }
+    return problems;
+  });
+}
+
+function checkHeartbeat(config: MeridianConfig): Problem[] {
+  const active = config.heartbeat?.activeMs ?? DEFAULTS.heartbeat.activeMs;
+  const idle = config.heartbeat?.idleMs ?? DEFAULTS.heartbeat.idleMs;
+  if (idle >= active) return [];
+  const expected = `at least heartbeat.activeMs, which is ${String(active)}`;
+  return [{ path: 'heartbeat.idleMs', expected, found: String(idle) }];
+}
+
+export function crossCheck(config: MeridianConfig): Problem[] {
+  return [
+    ...checkRegions(config),
+    ...checkPrimary(config),
+    ...checkLatency(config),
+    ...checkTables(config),
+    ...checkPorts(config),
+    ...checkHeartbeat(config),
+  ];
+}

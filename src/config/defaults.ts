@@ -1,0 +1,64 @@
+/**
+ * Every default of the configuration, here and nowhere else. The shape follows the declaration's keys,
+ * so that docs/reference/config.md can be compared with it in both directions.
+ */
+import type { LogLevel } from '../kernel/log.ts';
+import type { AccountSource } from '../gateway/options.ts';
+import type { SurvivalGoal } from '../topology/survival.ts';
+
+export const DEFAULTS = {
+  regions: { '<region>': { zones: ['a', 'b', 'c'] as readonly string[] } },
+  survive: 'zone' as SurvivalGoal,
+  groupsPerRegion: 1,
+  rangesPerRegion: 1,
+  latency: { betweenZonesMs: 1, scale: 1 },
+  engine: {
+    adapter: 'postgres',
+    options: { sharedBuffersMb: 16, connectionsMax: 100, fsync: true },
+  },
+  migrations: './migrations',
+  app: {
+    instancesPerRegion: 2,
+    directory: '.',
+    healthPath: '/healthz',
+    healthIntervalMs: 1_000,
+    // With the gateways' two seconds, and run side by side, this keeps Ctrl-C within five.
+    drainTimeoutMs: 2_000,
+    startTimeoutMs: 20_000,
+  },
+  gateway: {
+    account: [{ kind: 'path', pattern: '/accounts/:account' }] as readonly AccountSource[],
+    basePort: 8_080,
+    bodyLimitBytes: 1_048_576,
+    requestTimeoutMs: 15_000,
+    drainTimeoutMs: 2_000,
+    concurrencyMax: 2_048,
+  },
+  traffic: { directory: '.' },
+  dataDirectory: '.meridian',
+  controlPort: 0,
+  startTimeoutMs: 60_000,
+  heartbeat: { activeMs: 100, idleMs: 1_000 },
+  log: { level: 'info' as LogLevel },
+} as const;
+
+/**
+ * Round trips between the regions of the examples, in milliseconds: rounded from what cloud providers
+ * publish for northern Virginia, Ireland and Mumbai. Keyed by `regionPair`.
+ */
+export const REGION_PAIR_MS: Readonly<Record<string, number>> = {
+  'eu-west|us-east': 80,
+  'ap-south|us-east': 200,
+  'ap-south|eu-west': 140,
+};
+
+/** A pair of regions of which nothing else is known. */
+export const UNKNOWN_PAIR_MS = 100;
+
+/** File names looked for, in this order. */
+export const CONFIG_FILE_NAMES = [
+  'meridian.config.ts',
+  'meridian.config.mts',
+  'meridian.config.js',
+  'meridian.config.mjs',
+] as const;

@@ -1,0 +1,255 @@
+/**
+ * The declaration: what a person writes in `meridian.config.ts`. Inert data only, so that it can be
+ * checked, printed and compared before anything runs. Defaults are named here for the reader's editor
+ * and live in defaults.ts; docs/reference/config.md lists the same, and a test compares the three.
+ */
+import type { LogLevel } from '../kernel/log.ts';
+import type { TableLocality } from '../topology/locality.ts';
+import type { SurvivalGoal } from '../topology/survival.ts';
+import type { AccountSource } from '../gateway/options.ts';
+import type { EngineConfig } from './parts.ts';
+
+export interface RegionConfig {
+  /**
+   * Independent failure domains inside the region. Zone survival needs at least three: the voters of
+   * the region's replication groups go to the first three.
+   * @defaultValue ['a', 'b', 'c']
+   */
+  readonly zones?: readonly string[] | undefined;
+  /**
+   * Where the region is, in degrees. Used to compute round trips that `latency` does not state.
+   * @defaultValue none
+   */
+  readonly coordinates?:
+    | {
+        /** Degrees north, -90 to 90. */
+        readonly latitude: number;
+        /** Degrees east, -180 to 180. */
+        readonly longitude: number;
+      }
+    | undefined;
+}
+
+export interface LatencyConfig<Region extends string = string> {
+  /**
+   * Round trip of a pair of regions in milliseconds: `{ 'us-east|eu-west': 80 }`, in either order.
+   * Pairs left out: 80, 200 and 140 between us-east, eu-west and ap-south; else computed from the
+   * coordinates of both; else 100.
+   * @defaultValue \{\}
+   */
+  readonly betweenRegionsMs?: Readonly<Partial<Record<`${Region}|${Region}`, number>>> | undefined;
+  /**
+   * Round trip between two zones of a region in milliseconds.
+   * @defaultValue 1
+   */
+  readonly betweenZonesMs?: number | undefined;
+  /**
+   * Multiplies every emulated round trip; 0 emulates none.
+   * @defaultValue 1
+   */
+  readonly scale?: number | undefined;
+}
+
+export interface AppConfig {
+  /**
+   * Program and arguments of your HTTP server. It gets `PORT` and `MERIDIAN_*` in its environment and
+   * must listen on 127.0.0.1 at that port.
+   */
+  readonly command: readonly string[];
+  /**
+   * Copies per region, spread over its zones.
+   * @defaultValue 2
+   */
+  readonly instancesPerRegion?: number | undefined;
+  /**
+   * Working directory, relative to the configuration file.
+   * @defaultValue '.'
+   */
+  readonly directory?: string | undefined;
+  /**
+   * Added to the environment of every copy. Its values are never printed.
+   * @defaultValue \{\}
+   */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Answers 2xx when the server can serve.
+   * @defaultValue '/healthz'
+   */
+  readonly healthPath?: string | undefined;
+  /**
+   * Time between two health checks of one copy.
+   * @defaultValue 1000
+   */
+  readonly healthIntervalMs?: number | undefined;
+  /**
+   * Time from SIGTERM to SIGKILL when a copy stops.
+   * @defaultValue 2000
+   */
+  readonly drainTimeoutMs?: number | undefined;
+  /**
+   * A copy that is not healthy by then is restarted.
+   * @defaultValue 20000
+   */
+  readonly startTimeoutMs?: number | undefined;
+}
+
+export interface GatewayConfig<Region extends string = string> {
+  /**
+   * Where a request names its account, tried in order; made by `accountFromPath` and
+   * `accountFromHeader`. A request that names none is served in the region it arrived in.
+   * @defaultValue [accountFromPath('/accounts/:account')]
+   */
+  readonly account?: readonly AccountSource[] | undefined;
+  /**
+   * Port of a region's gateway on loopback; 0 picks a free one. Regions left out count up from
+   * `basePort`.
+   * @defaultValue \{\}
+   */
+  readonly ports?: Readonly<Partial<Record<Region, number>>> | undefined;
+  /**
+   * The first declared region's gateway listens at this port plus one, the second's plus two, and so
+   * on. 0 picks free ports.
+   * @defaultValue 8080
+   */
+  readonly basePort?: number | undefined;
+  /**
+   * Larger request bodies are refused with 413.
+   * @defaultValue 1048576
+   */
+  readonly bodyLimitBytes?: number | undefined;
+  /**
+   * A request is answered within this, or refused.
+   * @defaultValue 15000
+   */
+  readonly requestTimeoutMs?: number | undefined;
+  /**
+   * Requests in flight are given this long when the gateway stops.
+   * @defaultValue 2000
+   */
+  readonly drainTimeoutMs?: number | undefined;
+  /**
+   * Requests in flight above this are refused with 503 at once.
+   * @defaultValue 2048
+   */
+  readonly concurrencyMax?: number | undefined;
+}
+
+export interface TrafficConfig {
+  /**
+   * A program that sends requests; `meridian up --traffic` runs it. It gets the gateways' addresses in
+   * `MERIDIAN_GATEWAYS` and the options `--for`, `--rate`, `--seed` and `--json` as arguments.
+   */
+  readonly command: readonly string[];
+  /**
+   * Working directory, relative to the configuration file.
+   * @defaultValue '.'
+   */
+  readonly directory?: string | undefined;
+}
+
+export interface MeridianConfig<Region extends string = string> {
+  /** Every region by name, in the order that gateways take their ports. */
+  readonly regions: Readonly<Record<Region, RegionConfig>>;
+  /** Home of the directory and of global tables: they are written here and read everywhere. */
+  readonly primaryRegion: NoInfer<Region>;
+  /**
+   * The largest failure that must not stop writes. 'zone' keeps commits inside their region.
+   * @defaultValue 'zone'
+   */
+  readonly survive?: SurvivalGoal | undefined;
+  /**
+   * Replication groups homed in each region.
+   * @defaultValue 1
+   */
+  readonly groupsPerRegion?: number | undefined;
+  /**
+   * Ranges of accounts homed in each region when the platform is first created.
+   * @defaultValue 1
+   */
+  readonly rangesPerRegion?: number | undefined;
+  /**
+   * Round trips, emulated between the processes of one machine; 'off' emulates none.
+   * @defaultValue \{\}
+   */
+  readonly latency?: 'off' | LatencyConfig<NoInfer<Region>> | undefined;
+  /**
+   * The database, made by `postgres()`.
+   * @defaultValue postgres()
+   */
+  readonly engine?: EngineConfig | undefined;
+  /**
+   * Folder with `database/` and `regional/`, relative to the configuration file.
+   * @defaultValue './migrations'
+   */
+  readonly migrations?: string | undefined;
+  /** Every table of the migrations by name: `regional({ by: 'account_id' })` or `global()`. */
+  readonly tables: Readonly<Record<string, TableLocality>>;
+  /**
+   * Your HTTP server. Without it the platform runs the database and gateways alone.
+   * @defaultValue none
+   */
+  readonly app?: AppConfig | undefined;
+  /**
+   * The HTTP entry of each region.
+   * @defaultValue \{\}
+   */
+  readonly gateway?: GatewayConfig<NoInfer<Region>> | undefined;
+  /**
+   * A program that drives requests, for demonstration and measurement.
+   * @defaultValue none
+   */
+  readonly traffic?: TrafficConfig | undefined;
+  /**
+   * Where everything that must survive a restart is kept, relative to the configuration file.
+   * @defaultValue '.meridian'
+   */
+  readonly dataDirectory?: string | undefined;
+  /**
+   * Port of the supervisor's control interface on loopback; 0 picks a free one.
+   * @defaultValue 0
+   */
+  readonly controlPort?: number | undefined;
+  /**
+   * The platform is ready by then, or start fails.
+   * @defaultValue 60000
+   */
+  readonly startTimeoutMs?: number | undefined;
+  /** How often each group's leader proves its age, which bounded reads on replicas rely on. */
+  readonly heartbeat?:
+    | {
+        /**
+         * While bounded reads are being asked for.
+         * @defaultValue 100
+         */
+        readonly activeMs?: number | undefined;
+        /**
+         * Otherwise.
+         * @defaultValue 1000
+         */
+        readonly idleMs?: number | undefined;
+      }
+    | undefined;
+  /** The supervisor's own log, under the data directory. */
+  readonly log?:
+    | {
+        /**
+         * The least severe line that is written.
+         * @defaultValue 'info'
+         */
+        readonly level?: LogLevel | undefined;
+      }
+    | undefined;
+}
+
+/** What a configuration file may export: the declaration, a promise of it, or a function giving either. */
+export type ConfigInput<Region extends string = string> =
+  | MeridianConfig<Region>
+  | Promise<MeridianConfig<Region>>
+  | (() => MeridianConfig<Region> | Promise<MeridianConfig<Region>>);
+
+/** Gives the declaration back as it is; here for the editor's completion and checks. */
+export function defineConfig<const Region extends string>(
+  config: ConfigInput<Region>,
+): ConfigInput<Region> {
+  return config;
+}

@@ -1,0 +1,114 @@
+/** Fills in every default and makes every path absolute. Pure; the declaration passed all checks. */
+import { dirname, resolve } from 'node:path';
+import type { AppOptions } from '../app/options.ts';
+import type { GatewayOptions, AccountSource } from '../gateway/options.ts';
+import type { Region } from '../topology/region.ts';
+import { DEFAULTS } from './defaults.ts';
+import type { AppConfig, GatewayConfig, MeridianConfig } from './define.ts';
+import { latencyMatrix } from './latency.ts';
+import { gatewayPorts } from './ports.ts';
+import type { EngineOptions, LatencyOptions, ResolvedConfig } from './resolved.ts';
+
+function resolveRegions(config: MeridianConfig): Region[] {
+  return Object.entries(config.regions).map(([name, { zones, coordinates }]) => ({
+    name,
+    zones: zones ?? DEFAULTS.regions['<region>'].zones,
+    ...(coordinates === undefined ? {} : { coordinates }),
+  }));
+}
+
+function resolveLatency(config: MeridianConfig, regions: readonly Region[]): LatencyOptions {
+  const off = config.latency === 'off';
+  const declared = off ? {} : (config.latency ?? {});
+  const scale = off ? 0 : (declared.scale ?? DEFAULTS.latency.scale);
+  return { matrix: latencyMatrix(regions, declared), scale, emulated: scale > 0 };
+}
+
+function resolveApp(app: AppConfig, base: string): AppOptions {
+  return {
+    command: app.command,
+    directory: resolve(base, app.directory ?? DEFAULTS.app.directory),
+    env: app.env ?? {},
+    instancesPerRegion: app.instancesPerRegion ?? DEFAULTS.app.instancesPerRegion,
+    healthPath: app.healthPath ?? DEFAULTS.app.healthPath,
+    healthIntervalMs: app.healthIntervalMs ?? DEFAULTS.app.healthIntervalMs,
+    drainTimeoutMs: app.drainTimeoutMs ?? DEFAULTS.app.drainTimeoutMs,
+    startTimeoutMs: app.startTimeoutMs ?? DEFAULTS.app.startTimeoutMs,
+  };
+}
+
+/** Node gives header names in lower case; so the gateway need not convert on every request. */
+function lowerCaseHeader(source: AccountSource): AccountSource {
+  return source.kind === 'header' ? { ...source, name: source.name.toLowerCase() } : source;
+}
+
+function resolveGateway(regions: readonly Region[], gateway: GatewayConfig): GatewayOptions {
+  const defaults = DEFAULTS.gateway;
+  return {
+    account: (gateway.account ?? defaults.account).map(lowerCaseHeader),
+    ports: gatewayPorts(
+      regions.map((region) => region.name),
+      gateway,
+    ),
+    bodyLimitBytes: gateway.bodyLimitBytes ?? defaults.bodyLimitBytes,
+    requestTimeoutMs: gateway.requestTimeoutMs ?? defaults.requestTimeoutMs,
+    drainTimeoutMs: gateway.drainTimeoutMs ?? defaults.drainTimeoutMs,
+    concurrencyMax: gateway.concurrencyMax ?? defaults.concurrencyMax,
+  };
+}
+
+function resolveEngine(
+  config: MeridianConfig,
+  shared: Pick<ResolvedConfig, 'startTimeoutMs' | 'heartbeat'>,
+): EngineOptions {
+  const defaults = DEFAULTS.engine.options;
+  const declared = config.engine?.options ?? {};
+  return {
+    adapter: config.engine?.adapter ?? DEFAULTS.engine.adapter,
+    options: {
+      sharedBuffersMb: declared.sharedBuffersMb ?? defaults.sharedBuffersMb,
+      connectionsMax: declared.connectionsMax ?? defaults.connectionsMax,
+      fsync: declared.fsync ?? defaults.fsync,
+      startTimeoutMs: shared.startTimeoutMs,
+      heartbeat: shared.heartbeat,
+    },
+  };
+}
+
+/** `configFile` is absolute; relative paths of the declaration start at its folder. */
+export function resolveConfig(config: MeridianConfig, configFile: string): ResolvedConfig {
+  const base = dirname(configFile);
+  const regions = resolveRegions(config);
+  const startTimeoutMs = config.startTimeoutMs ?? DEFAULTS.startTimeoutMs;
+  const heartbeat = {
+    activeMs: config.heartbeat?.activeMs ?? DEFAULTS.heartbeat.activeMs,
+    idleMs: config.heartbeat?.idleMs ?? DEFAULTS.heartbeat.idleMs,
+  };
+  return {
+    configFile,
+    regions,
+    primaryRegion: config.primaryRegion,
+    survive: config.survive ?? DEFAULTS.survive,
+    groupsPerRegion: config.groupsPerRegion ?? DEFAULTS.groupsPerRegion,
+    rangesPerRegion: config.rangesPerRegion ?? DEFAULTS.rangesPerRegion,
+    latency: resolveLatency(config, regions),
+    engine: resolveEngine(config, { startTimeoutMs, heartbeat }),
+    migrationsDirectory: resolve(base, config.migrations ?? DEFAULTS.migrations),
+    tables: config.tables,
+    ...(config.app === undefined ? {} : { app: resolveApp(config.app, base) }),
+    gateway: resolveGateway(regions, config.gateway ?? {}),
+    ...(config.traffic === undefined
+      ? {}
+      : {
+          traffic: {
+            command: config.traffic.command,
+            directory: resolve(base, config.traffic.directory ?? DEFAULTS.traffic.directory),
+          },
+        }),
+    dataDirectory: resolve(base, config.dataDirectory ?? DEFAULTS.dataDirectory),
+    controlPort: config.controlPort ?? DEFAULTS.controlPort,
+    startTimeoutMs,
+    heartbeat,
+    log: { level: config.log?.level ?? DEFAULTS.log.level },
+  };
+}

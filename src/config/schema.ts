@@ -1,0 +1,187 @@
+/**
+ * The shape of a declaration, key by key. Every schema's error text says what was expected, as the end
+ * of "expected …"; validate.ts adds the key's path and what was found. Relations between keys are in
+ * cross-checks.ts.
+ */
+import { z } from 'zod';
+
+const integer = (min: number, max: number): z.ZodNumber => {
+  const error = `a whole number from ${String(min)} to ${String(max)}`;
+  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+};
+
+const number = (min: number, max: number): z.ZodNumber => {
+  const error = `a number from ${String(min)} to ${String(max)}`;
+  return z.number({ error }).min(min, { error }).max(max, { error });
+};
+
+const text = (error: string): z.ZodString => z.string({ error }).min(1, { error });
+
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `one of ${values.map((value) => `'${value}'`).join(', ')}` });
+
+const timeout = integer(1, 3_600_000);
+const port = integer(0, 65_535);
+const latencyMs = number(0, 60_000);
+const path = text('a path');
+
+const command = z
+  .array(text('a program or argument as text'), {
+    error: "a program and its arguments, such as ['node', 'server.js']",
+  })
+  .min(1, { error: "a program and its arguments, such as ['node', 'server.js']" });
+
+const region = z.strictObject(
+  {
+    zones: z
+      .array(text("a zone's name"), { error: "an array of zones' names" })
+      .min(1, { error: 'at least one zone' })
+      .optional(),
+    coordinates: z
+      .strictObject(
+        { latitude: number(-90, 90), longitude: number(-180, 180) },
+        { error: '{ latitude, longitude } in degrees' },
+      )
+      .optional(),
+  },
+  { error: 'an object; {} takes every default' },
+);
+
+const latency = z.union(
+  [
+    z.literal('off'),
+    z.strictObject({
+      betweenRegionsMs: z
+        .record(z.string(), latencyMs, { error: "an object such as { 'us-east|eu-west': 80 }" })
+        .optional(),
+      betweenZonesMs: latencyMs.optional(),
+      scale: number(0, 100).optional(),
+    }),
+  ],
+  { error: "'off', or an object with betweenRegionsMs, betweenZonesMs or scale" },
+);
+
+const engine = z.strictObject(
+  {
+    adapter: oneOf(['postgres']),
+    options: z.strictObject(
+      {
+        sharedBuffersMb: integer(1, 65_536).optional(),
+        connectionsMax: integer(20, 10_000).optional(),
+        fsync: z.boolean({ error: 'true or false' }).optional(),
+      },
+      { error: 'an object' },
+    ),
+  },
+  { error: 'postgres()' },
+);
+
+const table = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({ kind: z.literal('regional'), by: text("the account column's name") }),
+    z.strictObject({ kind: z.literal('global') }),
+  ],
+  { error: "regional({ by: 'account_id' }) or global()" },
+);
+
+const PATH_PATTERN = /^(?:\/[A-Za-z0-9._~-]+)*\/:account(?:\/[A-Za-z0-9._~-]+)*$/;
+const HEADER_NAME = /^[A-Za-z0-9-]{1,64}$/;
+
+const account = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({
+      kind: z.literal('path'),
+      pattern: z
+        .string({ error: 'a path with one :account segment, such as /accounts/:account' })
+        .regex(PATH_PATTERN, {
+          error: 'a path with exactly one :account segment, such as /accounts/:account',
+        }),
+    }),
+    z.strictObject({
+      kind: z.literal('header'),
+      name: z
+        .string({ error: "a header's name, such as x-account" })
+        .regex(HEADER_NAME, { error: "a header's name, such as x-account" }),
+    }),
+  ],
+  { error: "accountFromPath('/accounts/:account') or accountFromHeader('x-account')" },
+);
+
+const healthPath = z
+  .string({ error: 'a path that begins with /' })
+  .regex(/^\/[^\s?#]*$/, { error: 'a path that begins with /' });
+
+const app = z.strictObject(
+  {
+    command,
+    instancesPerRegion: integer(1, 64).optional(),
+    directory: path.optional(),
+    env: z
+      .record(z.string(), z.string({ error: 'text' }), { error: 'an object of texts' })
+      .optional(),
+    healthPath: healthPath.optional(),
+    healthIntervalMs: timeout.optional(),
+    drainTimeoutMs: timeout.optional(),
+    startTimeoutMs: timeout.optional(),
+  },
+  { error: "an object with the app's command" },
+);
+
+const gateway = z.strictObject(
+  {
+    account: z.array(account, { error: 'an array of account sources' }).optional(),
+    ports: z
+      .record(z.string(), port, { error: "an object such as { 'us-east': 8081 }" })
+      .optional(),
+    basePort: integer(0, 65_500).optional(),
+    bodyLimitBytes: integer(0, 1_073_741_824).optional(),
+    requestTimeoutMs: timeout.optional(),
+    drainTimeoutMs: timeout.optional(),
+    concurrencyMax: integer(1, 1_000_000).optional(),
+  },
+  { error: 'an object' },
+);
+
+export const configSchema = z.strictObject(
+  {
+    regions: z.record(z.string(), region, {
+      error: "regions by name, such as { 'us-east': {}, 'eu-west': {} }",
+    }),
+    primaryRegion: text("a region's name"),
+    survive: oneOf(['zone', 'region']).optional(),
+    groupsPerRegion: integer(1, 16).optional(),
+    rangesPerRegion: integer(1, 1_024).optional(),
+    latency: latency.optional(),
+    engine: engine.optional(),
+    migrations: path.optional(),
+    tables: z.record(z.string(), table, {
+      error: "tables by name, such as { orders: regional({ by: 'account_id' }) }",
+    }),
+    app: app.optional(),
+    gateway: gateway.optional(),
+    traffic: z
+      .strictObject(
+        { command, directory: path.optional() },
+        { error: "an object with the program's command" },
+      )
+      .optional(),
+    dataDirectory: path.optional(),
+    controlPort: port.optional(),
+    startTimeoutMs: timeout.optional(),
+    heartbeat: z
+      .strictObject(
+        { activeMs: integer(10, 60_000).optional(), idleMs: integer(10, 60_000).optional() },
+        { error: 'an object with activeMs or idleMs' },
+      )
+      .optional(),
+    log: z
+      .strictObject(
+        { level: oneOf(['debug', 'info', 'warn', 'error']).optional() },
+        { error: 'an object with the level' },
+      )
+      .optional(),
+  },
+  { error: 'a configuration object: export default defineConfig({ … })' },
+);

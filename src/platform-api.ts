@@ -1,0 +1,47 @@
+/**
+ * The running platform as its starter sees it: the contract between src/platform.ts, which builds it,
+ * and the command line, which starts, watches and stops it.
+ */
+import type { StatusReport } from './control/status.ts';
+import type { ResolvedConfig } from './config/resolved.ts';
+import type { Clock } from './kernel/clock.ts';
+import type { MeridianError } from './kernel/errors.ts';
+import type { Log } from './kernel/log.ts';
+
+export interface StartOptions {
+  /** Discard existing data first. */
+  readonly fresh: boolean;
+  readonly log: Log;
+  /** One line for a person, as each stage of the start begins or ends. */
+  readonly onProgress: (line: string) => void;
+  readonly clock?: Clock;
+  /** Aborted: the start stops what it has started and rejects with ERR_ABORTED. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Platform {
+  /** From the call of startPlatform until requests are served. */
+  readonly readyMs: number;
+  /** It began without data. */
+  readonly fresh: boolean;
+  /** Address of each region's gateway: "http://127.0.0.1:8081". */
+  readonly gateways: Readonly<Record<string, string>>;
+  /** What a program on this machine needs to reach the platform: MERIDIAN_CONTROL_URL and _TOKEN. */
+  readonly env: Readonly<Record<string, string>>;
+  status(): Promise<StatusReport>;
+  /** Resolves when the platform cannot go on; never rejects. Pending otherwise. */
+  readonly failed: Promise<MeridianError>;
+  /** Drains and stops everything; idempotent. */
+  stop(): Promise<void>;
+  /** Ends every process at once; the next start recovers. */
+  kill(): void;
+}
+
+export type StartPlatform = (config: ResolvedConfig, options: StartOptions) => Promise<Platform>;
+
+/** `<dataDirectory>/run/control.json`, 0600: how commands of the same user find the supervisor. */
+export interface ControlFile {
+  readonly url: string;
+  readonly token: string;
+  readonly pid: number;
+}
