@@ -1,0 +1,94 @@
+/** `connect`: joins a running platform, from the environment that the app host gives its processes. */
+import { randomUUID } from 'node:crypto';
+import { subscribeControl } from '../control/feed-client.ts';
+import type { ControlSubscription } from '../control/subscription.ts';
+import { connectorFor } from '../engines/registry.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { MeridianError } from '../kernel/errors.ts';
+import { silentLog, type Log } from '../kernel/log.ts';
+import { systemRandom } from '../kernel/random.ts';
+import type { MeridianClient } from './api.ts';
+import { createClient } from './client.ts';
+import { Counters } from './counters.ts';
+import { CLIENT_LIMITS, type ClientLimits } from './options.ts';
+
+export interface ConnectOptions {
+  /** Default: MERIDIAN_CONTROL_URL. */
+  readonly controlUrl?: string;
+  /** Default: MERIDIAN_CONTROL_TOKEN. */
+  readonly controlToken?: string;
+  /** Where this process is; default: MERIDIAN_REGION. Decides what is near. */
+  readonly region?: string;
+  /** Default: MERIDIAN_ZONE, else the region's first zone. */
+  readonly zone?: string;
+  /** Shown in the database and in status; default: MERIDIAN_PROCESS. */
+  readonly process?: string;
+  readonly log?: Log;
+  /** How long to wait for the platform. */
+  readonly timeoutMs?: number;
+  readonly limits?: Partial<ClientLimits>;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * Throws ERR_CONTROL_UNAVAILABLE when the platform cannot be reached in time. Once connected, the
+ * client goes on working while the control plane is away.
+ */
+export async function connect(
+  options: ConnectOptions = {},
+): Promise<MeridianClient & { readonly control: ControlSubscription }> {
+  const region = setting(options.region, 'MERIDIAN_REGION', 'region');
+  const log = options.log ?? silentLog;
+  const name = options.process ?? readEnvironment('MERIDIAN_PROCESS') ?? 'client';
+  const limits = { ...CLIENT_LIMITS, ...options.limits };
+  const control = await subscribeControl({
+    url: setting(options.controlUrl, 'MERIDIAN_CONTROL_URL', 'controlUrl'),
+    token: setting(options.controlToken, 'MERIDIAN_CONTROL_TOKEN', 'controlToken'),
+    region,
+    zone: options.zone ?? readEnvironment('MERIDIAN_ZONE') ?? '',
+    process: name,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    timeoutMs: options.timeoutMs ?? CONNECT_TIMEOUT_MS,
+  });
+  const connector = connectorFor(control.hello.engine, {
+    clock: systemClock,
+    log,
+    credentials: control.hello.database,
+    applicationName: name,
+    connectionsMax: limits.connectionsPerNodeMax,
+    connectTimeoutMs: limits.connectTimeoutMs,
+  });
+  return createClient({
+    services: {
+      clock: systemClock,
+      random: systemRandom,
+      connector,
+      control,
+      limits,
+      counters: new Counters(),
+    },
+    region,
+    newId: randomUUID,
+  });
+}
+
+function setting(given: string | undefined, variable: string, option: string): string {
+  const value = given ?? readEnvironment(variable);
+  if (value !== undefined && value !== '') return value;
+  throw new MeridianError(
+    'ERR_CONTROL_UNAVAILABLE',
+    `connect() was given no ${option} and ${variable} is not set`,
+    {
+      remedy: `Run the program through the app host (meridian up sets ${variable}), or pass { ${option} }.`,
+    },
+  );
+}
+
+/** The one documented use of the environment in the library: what the app host sets. */
+function readEnvironment(name: string): string | undefined {
+  // eslint-disable-next-line no-restricted-properties -- see above
+  return process.env[name];
+}

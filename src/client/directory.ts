@@ -1,0 +1,115 @@
+/**
+ * Account → range. Looked up in the nearest copy of the directory; a miss there asks the primary
+ * before it is a "not found", since the copy may lag behind a new account. Found entries are kept,
+ * bounded; an entry that has become wrong is found out by the database's epoch check and refreshed.
+ */
+import { LRUCache } from 'lru-cache';
+import { MeridianError } from '../kernel/errors.ts';
+import type { AccountHome, AccountId, RoutingView } from '../topology/routing.ts';
+import { groupOf, leaderOf, nearestOf } from './choose-node.ts';
+import { runAttempts, type AttemptServices } from './attempts.ts';
+
+const ID_LENGTH_MAX = 128;
+const LOOKUP = 'SELECT range FROM meridian.account WHERE id = $1';
+
+export interface LocateOptions {
+  /** Ask the primary, past the cache and the local copy. */
+  readonly fresh?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+export class Directory {
+  readonly #services: AttemptServices;
+  readonly #ranges: LRUCache<AccountId, string>;
+  readonly #lookups = new Map<AccountId, Promise<string | undefined>>();
+
+  constructor(services: AttemptServices) {
+    this.#services = services;
+    this.#ranges = new LRUCache({ max: services.limits.directoryEntriesMax });
+  }
+
+  async locate(id: AccountId, options: LocateOptions = {}): Promise<AccountHome> {
+    checkAccountId(id);
+    const range =
+      (options.fresh === true ? undefined : (this.#ranges.get(id) ?? (await this.#nearby(id, options)))) ??
+      (await this.#ask(id, 'primary', options));
+    if (range === undefined) {
+      this.#ranges.delete(id);
+      throw new MeridianError('ERR_ACCOUNT_NOT_FOUND', 'there is no such account');
+    }
+    this.#ranges.set(id, range);
+    return homeOf(this.#services.control.view, id, range);
+  }
+
+  remember(id: AccountId, range: string): void {
+    this.#ranges.set(id, range);
+  }
+
+  /** One lookup per account at a time, however many callers wait for it. */
+  #nearby(id: AccountId, options: LocateOptions): Promise<string | undefined> {
+    const running = this.#lookups.get(id);
+    if (running !== undefined) return running;
+    // Shared by callers with signals of their own: none of them may end it for the others.
+    const lookup = this.#ask(id, 'nearest', { timeoutMs: options.timeoutMs }).finally(() => {
+      this.#lookups.delete(id);
+    });
+    this.#lookups.set(id, lookup);
+    return lookup;
+  }
+
+  async #ask(
+    id: AccountId,
+    where: 'nearest' | 'primary',
+    options: LocateOptions,
+  ): Promise<string | undefined> {
+    const found = await runAttempts(this.#services, {
+      timeoutMs: options.timeoutMs,
+      retriesMax: undefined,
+      signal: options.signal,
+      // eslint-disable-next-line @typescript-eslint/require-await -- the port allows routes that wait
+      route: async (view, { leader }) => {
+        const group = groupOf(view, view.primaryGroup);
+        const scopes = [{ range: undefined, account: undefined }];
+        const shared = { group: group.name, scopes };
+        if (where === 'primary' || leader) {
+          const access = { kind: 'strong-read', groupEpoch: group.epoch } as const;
+          return { ...shared, node: leaderOf(group), access };
+        }
+        return {
+          ...shared,
+          node: nearestOf(group),
+          access: {
+            kind: 'replica-read',
+            groupEpoch: group.epoch,
+            maxStalenessMs: undefined,
+            atLeast: undefined,
+            waitMs: 0,
+          },
+        };
+      },
+      run: async ([tx]) => (await tx?.query<{ range: string }>(LOOKUP, [id]))?.rows[0]?.range,
+    });
+    return found.value;
+  }
+}
+
+/** Throws ERR_ACCOUNT_INVALID: ids travel in paths and headers, so they are short and printable. */
+export function checkAccountId(id: AccountId): void {
+  if (typeof id !== 'string' || id.length < 1 || id.length > ID_LENGTH_MAX || !/^[\x21-\x7e]+$/.test(id)) {
+    throw new MeridianError(
+      'ERR_ACCOUNT_INVALID',
+      `an account id is 1 to ${String(ID_LENGTH_MAX)} printable ASCII characters without spaces`,
+    );
+  }
+}
+
+/** Throws ERR_ENGINE_NO_NODE when the view does not know the range (yet). */
+export function homeOf(view: RoutingView, account: AccountId, range: string): AccountHome {
+  const routed = view.ranges[range];
+  const group = routed === undefined ? undefined : view.groups[routed.group];
+  if (routed === undefined || group === undefined) {
+    throw new MeridianError('ERR_ENGINE_NO_NODE', `no route to range ${range} is known`);
+  }
+  return { account, range, group: group.name, homeRegion: group.homeRegion };
+}

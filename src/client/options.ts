@@ -1,0 +1,25 @@
+/** Limits of the client library; one place. */
+export interface ClientLimits {
+  /** Bound on a transaction or read with its retries, unless the call says otherwise. */
+  readonly timeoutMs: number;
+  readonly retriesMax: number;
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+  /** Longest wait for a newer routing view before trying the old one again. */
+  readonly rerouteWaitMs: number;
+  readonly connectionsPerNodeMax: number;
+  readonly connectTimeoutMs: number;
+  /** Accounts whose range is remembered. */
+  readonly directoryEntriesMax: number;
+}
+
+export const CLIENT_LIMITS: ClientLimits = {
+  timeoutMs: 10_000,
+  retriesMax: 10,
+  backoffBaseMs: 5,
+  backoffMaxMs: 250,
+  rerouteWaitMs: 500,
+  connectionsPerNodeMax: 20,
+  connectTimeoutMs: 3_000,
+  directoryEntriesMax: 100_000,
+};

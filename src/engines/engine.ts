@@ -1,0 +1,137 @@
+/**
+ * The engine port: what the rest of the platform may ask of a database. Five verbs; everything that
+ * differs between engines is in `capabilities`. Never branch on `name`.
+ *
+ * The control side (`Engine`) lives in the supervisor. The data side (`Connector`) lives in every
+ * process that reads and writes; it needs only the routing view and credentials, so it works while the
+ * control side is down.
+ */
+import type { Clock } from '../kernel/clock.ts';
+import type { Host } from '../kernel/host.ts';
+import type { Log } from '../kernel/log.ts';
+import type { Random } from '../kernel/random.ts';
+import type { MigrationFile } from '../migrations/files.ts';
+import type { GroupSpec, NodeName } from '../topology/node.ts';
+import type { TableLocality } from '../topology/locality.ts';
+import type { Position, GroupName } from '../topology/position.ts';
+import type { Address, RangeName } from '../topology/routing.ts';
+import type { Locality } from '../topology/region.ts';
+import type { EngineCapabilities } from './capabilities.ts';
+import type { Connector, ConnectorServices } from './connector.ts';
+import type { ClusterSnapshot } from './snapshot.ts';
+
+export interface EngineAdapter<Options = unknown> {
+  readonly name: string;
+  readonly capabilities: EngineCapabilities;
+  /** The control side. Starts nothing: `plan` and `perform` do. */
+  open(options: Options, services: EngineServices): Promise<Engine>;
+  /** The data side. */
+  connector(services: ConnectorServices): Connector;
+}
+
+/** Addresses through the (emulated) network; see src/wan. */
+export interface Links {
+  link(route: { from: Locality; to: Locality; target: Address }): Promise<Address>;
+  retarget(old: Address, next: Address): Promise<void>;
+}
+
+/** The engine's part of the durable control store. Resolves when it would survive a crash. */
+export interface EngineStore {
+  read(): unknown;
+  write(document: unknown): Promise<void>;
+}
+
+export interface EngineServices {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly host: Host;
+  readonly links: Links;
+  readonly store: EngineStore;
+  /** Data directories and logs of the nodes go below; exists, writable. */
+  readonly directory: string;
+  /** Called whenever routes change: a leader opened or closed, an epoch rose. */
+  onRoutes(): void;
+  /** Called when a node cannot be brought back; the platform decides what to do. */
+  onFailure(error: Error): void;
+}
+
+export interface DesiredRange {
+  readonly name: RangeName;
+  readonly group: GroupName;
+}
+
+/** What is declared, in the engine's terms. */
+export interface DesiredState {
+  readonly groups: readonly GroupSpec[];
+  readonly primaryGroup: GroupName;
+  readonly ranges: readonly DesiredRange[];
+  readonly tables: Readonly<Record<string, TableLocality>>;
+  readonly databaseMigrations: readonly MigrationFile[];
+  readonly regionalMigrations: readonly MigrationFile[];
+}
+
+export interface EngineStep {
+  /** Stable: equal situations give equal ids. */
+  readonly id: string;
+  /** What `plan` prints. */
+  readonly summary: string;
+  readonly effect: 'metadata' | 'lock' | 'data-movement' | 'role-change' | 'process';
+  /** Ids of steps of the same plan that must be done first. */
+  readonly after: readonly string[];
+  /** Engine-specific, JSON-serialisable. */
+  readonly action: unknown;
+}
+
+export type StepOutcome = { readonly kind: 'done' } | { readonly kind: 'already-done' };
+
+export interface NodeRoute {
+  readonly node: NodeName;
+  readonly address: Address;
+}
+
+/** Where groups and ranges are now, for the routing view. */
+export interface EngineRoutes {
+  readonly groups: Readonly<
+    Record<GroupName, { readonly epoch: number; readonly leader: NodeName | undefined }>
+  >;
+  readonly ranges: Readonly<Record<RangeName, { readonly group: GroupName; readonly epoch: number }>>;
+  readonly nodes: readonly NodeRoute[];
+}
+
+export interface Engine extends AsyncDisposable {
+  readonly capabilities: EngineCapabilities;
+
+  /** Takes the declaration into account; before the first `observe`. Idempotent. */
+  adopt(desired: DesiredState): void;
+
+  /** One immutable picture of the cluster; a node that doesn't answer is unknown, never absent. */
+  observe(options: { readonly signal?: AbortSignal }): Promise<ClusterSnapshot>;
+
+  /** Pure and total: equal inputs give equal steps; nothing to do gives none. */
+  plan(desired: DesiredState, observed: ClusterSnapshot): readonly EngineStep[];
+
+  /** Idempotent: may be called again after a crash in the middle. */
+  perform(step: EngineStep, desired: DesiredState): Promise<StepOutcome>;
+
+  /** Resumable stream of committed changes. ERR_ENGINE_UNSUPPORTED without the capability. */
+  changes(after: Position | undefined): Promise<AsyncIterable<unknown>>;
+
+  routes(): EngineRoutes;
+
+  /** Credentials of the application's role: not a superuser, owner of nothing. */
+  applicationCredentials(): {
+    readonly database: string;
+    readonly user: string;
+    readonly password: string;
+  };
+
+  /** Readers want bounded staleness just now: keep heartbeats frequent for a while. */
+  noteActivity(): void;
+
+  /** Orderly: what is acknowledged is on every reachable replica when this resolves. */
+  stop(): Promise<void>;
+
+  /** At once; the next start recovers. */
+  kill(): void;
+}

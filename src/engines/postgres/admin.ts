@@ -1,0 +1,81 @@
+/** Short-lived superuser connections of the supervisor, straight to a node's own port. */
+import pg from 'pg';
+import type { Clock } from '../../kernel/clock.ts';
+import { isMeridianError, type MeridianError } from '../../kernel/errors.ts';
+import { fromDriver } from './sqlstate.ts';
+import { DATABASE, ROLE } from './roles.ts';
+
+export interface AdminTarget {
+  readonly node: string;
+  readonly port: number;
+  readonly password: string;
+}
+
+const CONNECT_TIMEOUT_MS = 2_000;
+
+export async function connectAdmin(
+  target: AdminTarget,
+  options: { readonly statementTimeoutMs?: number } = {},
+): Promise<pg.Client> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: target.port,
+    user: ROLE.administrator,
+    password: target.password,
+    database: DATABASE,
+    application_name: 'meridian-supervisor',
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    ...(options.statementTimeoutMs === undefined
+      ? {}
+      : { statement_timeout: options.statementTimeoutMs, query_timeout: options.statementTimeoutMs }),
+  });
+  // An idle connection that dies reports here; the next query fails with the reason.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    throw fromDriver(error, `connecting to ${target.node}`);
+  }
+}
+
+/** Connects, runs, disconnects; database errors become ours. */
+export async function withAdmin<T>(
+  target: AdminTarget,
+  run: (client: pg.Client) => Promise<T>,
+  options: { readonly statementTimeoutMs?: number } = {},
+): Promise<T> {
+  const client = await connectAdmin(target, options);
+  try {
+    return await run(client);
+  } catch (error) {
+    throw isMeridianError(error) ? error : fromDriver(error, `on ${target.node}`);
+  } finally {
+    // A stuck server must not keep us here; the socket's end is enough for it.
+    void client.end().catch(() => {});
+  }
+}
+
+/** Waits until the server accepts connections, its process ends, or time is up. */
+export async function waitForServer(
+  target: AdminTarget,
+  options: {
+    readonly clock: Clock;
+    readonly timeoutMs: number;
+    /** Gives the failure once the process has ended. */
+    readonly ended: () => Promise<MeridianError> | undefined;
+  },
+): Promise<void> {
+  const deadline = options.clock.monotonicMs() + options.timeoutMs;
+  for (;;) {
+    const ended = options.ended();
+    if (ended !== undefined) throw await ended;
+    try {
+      await withAdmin(target, (client) => client.query('SELECT 1'));
+      return;
+    } catch (error) {
+      if (options.clock.monotonicMs() >= deadline) throw error;
+    }
+    await options.clock.sleep(25);
+  }
+}

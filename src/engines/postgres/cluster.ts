@@ -1,0 +1,150 @@
+/**
+ * The running cluster as the supervisor holds it: node processes, ports, links, and per group which
+ * node leads at which epoch. Mutable state lives here alone; decisions are taken from snapshots.
+ *
+ * The store holds, per group, the leader and the highest epoch ever given out. An epoch is written
+ * there before the database hears of it, so that a crash in between can only skip numbers.
+ */
+import type { HostedProcess } from '../../kernel/host.ts';
+import { present } from '../../kernel/assert.ts';
+import { MeridianError } from '../../kernel/errors.ts';
+import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
+import type { Address } from '../../topology/routing.ts';
+import type { EngineServices } from '../engine.ts';
+import type { AdminTarget } from './admin.ts';
+import type { ServerRole, ServerServices } from './server.ts';
+
+export interface StoredGroup {
+  readonly leader: string;
+  readonly epoch: number;
+}
+
+export interface StoredCluster {
+  readonly groups: Readonly<Record<string, StoredGroup>>;
+}
+
+export interface ClusterNode {
+  readonly spec: NodeSpec;
+  port: number;
+  process: HostedProcess | undefined;
+}
+
+export interface ClusterGroup {
+  readonly spec: GroupSpec;
+  leader: string;
+  epoch: number;
+  /** The barrier of `epoch` is committed and the leader's process has lived since. */
+  open: boolean;
+  /** The subscription to the global tables was made or refreshed in this run. */
+  globals: 'publisher' | 'subscribed' | 'none';
+}
+
+export class Cluster {
+  readonly nodes = new Map<string, ClusterNode>();
+  readonly groups = new Map<string, ClusterGroup>();
+  readonly server: ServerServices;
+  readonly services: EngineServices;
+  #stored: StoredCluster;
+  stopping = false;
+
+  constructor(server: ServerServices, services: EngineServices) {
+    this.server = server;
+    this.services = services;
+    this.#stored = (services.store.read() as StoredCluster | undefined) ?? { groups: {} };
+  }
+
+  /** Takes the declared groups into account; idempotent. */
+  adopt(groups: readonly GroupSpec[], primaryGroup: string): void {
+    for (const spec of groups) {
+      if (this.groups.has(spec.name)) continue;
+      const stored = this.#stored.groups[spec.name];
+      this.groups.set(spec.name, {
+        spec,
+        leader: stored?.leader ?? present(spec.nodes[0], 'a node').name,
+        epoch: stored?.epoch ?? 0,
+        open: false,
+        globals: spec.name === primaryGroup ? 'publisher' : 'none',
+      });
+      for (const node of spec.nodes) {
+        this.nodes.set(node.name, { spec: node, port: 0, process: undefined });
+      }
+    }
+  }
+
+  group(name: string): ClusterGroup {
+    return present(this.groups.get(name), `group ${name}`);
+  }
+
+  node(name: string): ClusterNode {
+    return present(this.nodes.get(name), `node ${name}`);
+  }
+
+  /** Persists the group's next epoch before anything uses it. */
+  async raiseEpoch(name: string, atLeast: number): Promise<number> {
+    const group = this.group(name);
+    const epoch = Math.max(group.epoch, atLeast) + 1;
+    this.#stored = {
+      groups: { ...this.#stored.groups, [name]: { leader: group.leader, epoch } },
+    };
+    await this.services.store.write(this.#stored);
+    group.epoch = epoch;
+    return epoch;
+  }
+
+  admin(node: string): AdminTarget {
+    const { port } = this.node(node);
+    return { node, port, password: this.server.secrets.administrator };
+  }
+
+  /** How one node reaches another: through the emulated network. */
+  link(from: string, to: string): Promise<Address> {
+    return this.services.links.link({
+      from: this.node(from).spec.locality,
+      to: this.node(to).spec.locality,
+      target: { host: '127.0.0.1', port: this.node(to).port },
+    });
+  }
+
+  /**
+   * Whom a node streams from. Voters follow the leader. Non-voters follow a voting follower, never the
+   * leader: what they have, a voter has, so they cannot run ahead of the next leader and fork.
+   */
+  upstreamOf(node: string): string | undefined {
+    const { spec } = this.node(node);
+    const group = this.group(spec.group);
+    if (group.leader === node) return undefined;
+    if (spec.kind === 'voter') return group.leader;
+    const followers = group.spec.nodes.filter(
+      (other) => other.kind === 'voter' && other.name !== group.leader,
+    );
+    const nonVoters = group.spec.nodes.filter((other) => other.kind === 'non-voter');
+    const index = nonVoters.findIndex((other) => other.name === node);
+    return present(followers[index % followers.length], 'a voting follower').name;
+  }
+
+  async roleOf(node: string): Promise<ServerRole> {
+    const { spec } = this.node(node);
+    const upstream = this.upstreamOf(node);
+    const otherVoters =
+      spec.kind === 'voter'
+        ? this.group(spec.group)
+            .spec.nodes.filter((other) => other.kind === 'voter' && other.name !== node)
+            .map((other) => other.name)
+        : [];
+    return {
+      otherVoters,
+      upstream: upstream === undefined ? undefined : await this.link(node, upstream),
+    };
+  }
+
+  /** Ports are given before any server starts, so that links can be made in any order. */
+  async assignPorts(): Promise<void> {
+    for (const node of this.nodes.values()) {
+      if (node.port === 0) node.port = await this.services.host.freePort();
+    }
+  }
+
+  notStopping(): void {
+    if (this.stopping) throw new MeridianError('ERR_ENGINE_CLOSED', 'the engine is stopping');
+  }
+}

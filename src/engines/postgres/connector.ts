@@ -1,0 +1,118 @@
+/** Connections to nodes, pooled per address, and transactions on them. See transaction.ts. */
+import pg from 'pg';
+import { MeridianError } from '../../kernel/errors.ts';
+import type { Connector, ConnectorServices, SessionTarget } from '../connector.ts';
+import { awaitPosition } from './position-wait.ts';
+import { fromDriver } from './sqlstate.ts';
+import { PostgresTransaction } from './transaction.ts';
+
+const IDLE_TIMEOUT_MS = 30_000;
+/** Callers waiting for a connection of one node; more are refused at once. */
+const WAITING_MAX = 1_000;
+
+export function createConnector(services: ConnectorServices): Connector {
+  const pools = new Map<string, pg.Pool>();
+  let closed: Promise<void> | undefined;
+
+  const poolFor = (target: SessionTarget): pg.Pool => {
+    const { host, port } = target.node.address;
+    const key = `${host}:${String(port)}`;
+    const known = pools.get(key);
+    if (known !== undefined) return known;
+    const pool = createPool(services, target);
+    pools.set(key, pool);
+    return pool;
+  };
+
+  return {
+    begin: async (target, { signal }) => {
+      if (closed !== undefined) {
+        throw new MeridianError('ERR_ENGINE_CLOSED', 'the client is closed');
+      }
+      const client = await acquire(poolFor(target), target, signal);
+      const transaction = new PostgresTransaction(client, target, signal);
+      const { access } = target;
+      if (access.kind === 'replica-read' && access.atLeast !== undefined) {
+        try {
+          await awaitPosition(client, services.clock, {
+            wanted: access.atLeast,
+            waitMs: access.waitMs,
+            signal,
+          });
+        } catch (error) {
+          await transaction.rollback();
+          throw error;
+        }
+      }
+      return transaction;
+    },
+    [Symbol.asyncDispose]: () => {
+      closed ??= Promise.allSettled([...pools.values()].map((pool) => pool.end())).then(() => {});
+      return closed;
+    },
+  };
+}
+
+function createPool(services: ConnectorServices, target: SessionTarget): pg.Pool {
+  const { host, port } = target.node.address;
+  const pool = new pg.Pool({
+    host,
+    port,
+    ...services.credentials,
+    application_name: services.applicationName,
+    max: services.connectionsMax,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    connectionTimeoutMillis: services.connectTimeoutMs,
+    // The opening batch and the first statement travel together.
+    pipeline: true,
+    keepAlive: true,
+  } as pg.PoolConfig);
+  pool.on('error', (error) => {
+    // An idle connection ended (a node restarted): the pool has dropped it already.
+    services.log.debug('an idle connection ended', { node: target.node.name, error: error.message });
+  });
+  return pool;
+}
+
+async function acquire(
+  pool: pg.Pool,
+  target: SessionTarget,
+  signal: AbortSignal,
+): Promise<pg.PoolClient> {
+  if (pool.waitingCount >= WAITING_MAX) {
+    throw new MeridianError(
+      'ERR_ENGINE_OVERLOADED',
+      `${String(WAITING_MAX)} callers wait for a connection to ${target.node.name}`,
+    );
+  }
+  if (signal.aborted) throw aborted(signal);
+  const connecting = pool.connect();
+  let giveUp: (() => void) | undefined;
+  const gaveUp = new Promise<never>((_, reject) => {
+    giveUp = () => {
+      reject(aborted(signal));
+    };
+    signal.addEventListener('abort', giveUp, { once: true });
+  });
+  try {
+    return await Promise.race([connecting, gaveUp]);
+  } catch (error) {
+    // A connection that comes too late goes straight back.
+    connecting.then(
+      (client) => {
+        client.release();
+      },
+      () => {},
+    );
+    if (signal.aborted) throw aborted(signal);
+    throw fromDriver(error, `connecting to ${target.node.name}`);
+  } finally {
+    if (giveUp !== undefined) signal.removeEventListener('abort', giveUp);
+  }
+}
+
+function aborted(signal: AbortSignal): MeridianError {
+  return new MeridianError('ERR_ABORTED', 'aborted before a connection was there', {
+    cause: signal.reason,
+  });
+}

@@ -1,0 +1,161 @@
+/**
+ * Opens a group for business: the engine's schema if it is new, replication slots, then the barrier.
+ *
+ * The barrier is one commit of the next epoch that waits for the quorum. Until it is through nobody is
+ * let in, reads included: after a restart in place the leader shows its own log's tail, which no
+ * standby may have; an answer built on that would be lost with this one disk. (Raft's no-op entry at
+ * the start of a term has the same purpose.)
+ */
+import type pg from 'pg';
+import { MeridianError } from '../../kernel/errors.ts';
+import { waitUntil } from '../../kernel/clock.ts';
+import { withAdmin } from './admin.ts';
+import type { Cluster, ClusterGroup } from './cluster.ts';
+import { publisherStatements, SCHEMA_VERSION, schemaStatements } from './schema.ts';
+import { slotName } from './settings.ts';
+
+const STREAMING_TIMEOUT_MS = 20_000;
+
+export async function openGroup(cluster: Cluster, name: string): Promise<'done' | 'already-done'> {
+  const group = cluster.group(name);
+  if (group.open) return 'already-done';
+  await makeSlots(cluster, group);
+  await withAdmin(cluster.admin(group.leader), async (client) => {
+    const inDatabase = await ensureSchema(cluster, group, client);
+    const epoch = await cluster.raiseEpoch(name, inDatabase);
+    await barrier(cluster, group, { client, epoch });
+  });
+  await awaitStreaming(cluster, group);
+  group.open = true;
+  cluster.services.onRoutes();
+  return 'done';
+}
+
+/** The epoch that the database knows; makes the schema in a database that has none. */
+async function ensureSchema(
+  cluster: Cluster,
+  group: ClusterGroup,
+  client: pg.Client,
+): Promise<number> {
+  const found = await client.query<{ state: string | null }>(
+    `SELECT to_regclass('meridian.group_state')::text AS state`,
+  );
+  if (found.rows[0]?.state !== null) {
+    const state = await client.query<{ epoch: string; schema_version: number }>(
+      'SELECT epoch, schema_version FROM meridian.group_state',
+    );
+    const row = state.rows[0];
+    if (row === undefined || row.schema_version !== SCHEMA_VERSION) {
+      throw new MeridianError(
+        'ERR_DATA_VERSION',
+        `the data of ${group.spec.name} has schema version ${String(row?.schema_version)}, this release writes ${String(SCHEMA_VERSION)}`,
+      );
+    }
+    return Number(row.epoch);
+  }
+  // The standbys may not stream yet; the barrier that follows covers this commit.
+  await client.query('BEGIN; SET LOCAL synchronous_commit = local');
+  await client.query(schemaStatements(cluster.server.secrets));
+  if (group.globals === 'publisher') await client.query(publisherStatements());
+  await client.query(
+    'INSERT INTO meridian.group_state (name, epoch, schema_version) VALUES ($1, 0, $2)',
+    [group.spec.name, SCHEMA_VERSION],
+  );
+  await client.query('INSERT INTO meridian.heartbeat (at) VALUES (clock_timestamp())');
+  await client.query('COMMIT');
+  return 0;
+}
+
+async function barrier(
+  cluster: Cluster,
+  group: ClusterGroup,
+  commit: { readonly client: pg.Client; readonly epoch: number },
+): Promise<void> {
+  let cancelled = false;
+  const { client } = commit;
+  client.on('notice', (notice) => {
+    // 01000: the wait for the quorum was cancelled. The commit is local only, and no barrier.
+    if (notice.code === '01000') cancelled = true;
+  });
+  const timer = cluster.services.clock.schedule(STREAMING_TIMEOUT_MS, () => {
+    void client.end();
+  });
+  try {
+    await client.query('SET synchronous_commit = on');
+    await client.query('UPDATE meridian.group_state SET epoch = $1', [commit.epoch]);
+  } finally {
+    timer();
+  }
+  if (cancelled) {
+    throw new MeridianError(
+      'ERR_ENGINE_UNAVAILABLE',
+      `the quorum of ${group.spec.name} did not confirm its new epoch`,
+    );
+  }
+}
+
+/**
+ * Every follower has a slot on its upstream, which keeps the log that it has not received. A follower
+ * that is down gets its followers' slots when it is back; the leader's must be there.
+ */
+async function makeSlots(cluster: Cluster, group: ClusterGroup): Promise<void> {
+  const byUpstream = new Map<string, string[]>();
+  for (const { name } of group.spec.nodes) {
+    const upstream = cluster.upstreamOf(name);
+    if (upstream !== undefined) byUpstream.set(upstream, [...(byUpstream.get(upstream) ?? []), name]);
+  }
+  await Promise.all(
+    [...byUpstream].map(async ([upstream, followers]) => {
+      try {
+        await makeSlotsOn(cluster, upstream, followers);
+      } catch (error) {
+        if (upstream === group.leader) throw error;
+        cluster.services.log.warn('no slots on a follower that is down', { node: upstream });
+      }
+    }),
+  );
+}
+
+/** Also when a node that others stream from comes back. */
+export async function makeSlotsOn(
+  cluster: Cluster,
+  upstream: string,
+  followers: readonly string[],
+): Promise<void> {
+  await withAdmin(cluster.admin(upstream), (client) =>
+    client.query(
+      `SELECT pg_create_physical_replication_slot(name) FROM unnest($1::text[]) AS name
+       WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = name)`,
+      [followers.map(slotName)],
+    ),
+  );
+}
+
+/** All followers that run are connected; one that is down does not hold the group back. */
+async function awaitStreaming(cluster: Cluster, group: ClusterGroup): Promise<void> {
+  const followers = group.spec.nodes.filter((node) => node.name !== group.leader);
+  await Promise.all(
+    followers.map(async (node) => {
+      try {
+        await waitUntil(
+          cluster.services.clock,
+          {
+            what: `${node.name} to stream`,
+            timeoutMs: STREAMING_TIMEOUT_MS,
+            intervalMs: 50,
+          },
+          () => (cluster.node(node.name).process?.exit !== undefined ? true : streams(cluster, node.name)),
+        );
+      } catch (error) {
+        cluster.services.log.warn('a follower does not stream', { node: node.name, error });
+      }
+    }),
+  );
+}
+
+async function streams(cluster: Cluster, node: string): Promise<true | undefined> {
+  const result = await withAdmin(cluster.admin(node), (client) =>
+    client.query(`SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'`),
+  );
+  return result.rows.length > 0 ? true : undefined;
+}

@@ -1,0 +1,165 @@
+/**
+ * Desired × observed → steps. Pure and total. Bringing a cluster up, cold or warm or after a crash
+ * half-way, is the same function: what is there is not done again.
+ *
+ * The database can only be asked once it runs, so the migrations and ranges of a group that is not
+ * open yet are planned as steps that look first and may find nothing to do.
+ */
+import { MeridianError } from '../../kernel/errors.ts';
+import type { MigrationFile } from '../../migrations/files.ts';
+import type { GroupSpec } from '../../topology/node.ts';
+import type { DesiredState, EngineStep } from '../engine.ts';
+import type { AppliedMigration, ClusterSnapshot, ObservedGroup } from '../snapshot.ts';
+
+export type PostgresAction =
+  | { readonly kind: 'create-group'; readonly group: string }
+  | { readonly kind: 'start-node'; readonly node: string }
+  | { readonly kind: 'open-group'; readonly group: string }
+  | { readonly kind: 'rehearse-migrations' }
+  | { readonly kind: 'migrate-database'; readonly group: string }
+  | { readonly kind: 'prepare-range'; readonly range: string; readonly group: string }
+  | { readonly kind: 'subscribe-globals'; readonly group: string };
+
+interface Step extends EngineStep {
+  readonly action: PostgresAction;
+}
+
+const REHEARSAL = 'rehearse-migrations';
+
+export function planSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
+  const groups = desired.groups.flatMap((group) => groupSteps(group, observed));
+  const schema = schemaSteps(desired, observed);
+  const steps = [...groups, ...schema];
+  // A step may name a predecessor that turned out not to be needed.
+  const ids = new Set(steps.map((step) => step.id));
+  return steps.map((step) => ({ ...step, after: step.after.filter((id) => ids.has(id)) }));
+}
+
+function groupSteps(group: GroupSpec, observed: ClusterSnapshot): Step[] {
+  const seen = observed.groups[group.name];
+  const complete = group.nodes.filter((node) => observed.nodes[node.name]?.initialised === true);
+  const steps: Step[] = [];
+  if (complete.length < group.nodes.length) {
+    if (seen !== undefined && seen.epoch > 0) throw lostData(group, observed);
+    steps.push({
+      id: `create-group:${group.name}`,
+      summary: `create ${group.name}: ${String(group.nodes.length)} servers`,
+      effect: 'data-movement',
+      after: [],
+      action: { kind: 'create-group', group: group.name },
+    });
+  }
+  const starts = group.nodes
+    .filter((node) => observed.nodes[node.name]?.running !== true)
+    .map(
+      (node): Step => ({
+        id: `start-node:${node.name}`,
+        summary: `start ${node.name}`,
+        effect: 'process',
+        after: [`create-group:${group.name}`],
+        action: { kind: 'start-node', node: node.name },
+      }),
+    );
+  steps.push(...starts);
+  if (seen?.open !== true) {
+    steps.push({
+      id: `open-group:${group.name}`,
+      summary: `open ${group.name} at its next epoch`,
+      effect: 'role-change',
+      after: starts.map((step) => step.id),
+      action: { kind: 'open-group', group: group.name },
+    });
+  }
+  return steps;
+}
+
+function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
+  const migrating = desired.groups
+    .filter((group) => migrationsPending(observed.groups[group.name], desired.databaseMigrations))
+    .map((group): Step => migrateStep(group.name, desired));
+  const ranges = desired.ranges
+    .filter((range) => {
+      const seen = observed.ranges[range.name];
+      return seen === undefined || pending(seen.migrations, desired.regionalMigrations);
+    })
+    .map(
+      (range): Step => ({
+        id: `prepare-range:${range.name}`,
+        summary: `prepare range ${range.name} in ${range.group}`,
+        effect: 'lock',
+        after: [REHEARSAL, `open-group:${range.group}`, `migrate-database:${range.group}`],
+        action: { kind: 'prepare-range', range: range.name, group: range.group },
+      }),
+    );
+  const subscriptions = desired.groups
+    .filter((group) => group.name !== desired.primaryGroup)
+    .filter((group) => observed.groups[group.name]?.globals !== 'subscribed')
+    .map(
+      (group): Step => ({
+        id: `subscribe-globals:${group.name}`,
+        summary: `replicate the global tables into ${group.name}`,
+        effect: 'data-movement',
+        after: [
+          `open-group:${group.name}`,
+          `migrate-database:${group.name}`,
+          `migrate-database:${desired.primaryGroup}`,
+        ],
+        action: { kind: 'subscribe-globals', group: group.name },
+      }),
+    );
+  const rehearsal: Step[] =
+    migrating.length + ranges.length === 0
+      ? []
+      : [
+          {
+            id: REHEARSAL,
+            summary: 'rehearse the migrations and compare the schema with the declaration',
+            effect: 'metadata',
+            after: [`open-group:${desired.primaryGroup}`],
+            action: { kind: 'rehearse-migrations' },
+          },
+        ];
+  return [...rehearsal, ...migrating, ...ranges, ...subscriptions];
+}
+
+/**
+ * The primary's tables come first: a subscriber's publication must know every table that the
+ * subscriber has.
+ */
+function migrateStep(group: string, desired: DesiredState): Step {
+  const primaryFirst =
+    group === desired.primaryGroup ? [] : [`migrate-database:${desired.primaryGroup}`];
+  return {
+    id: `migrate-database:${group}`,
+    summary: `migrate the database of ${group}`,
+    effect: 'lock',
+    after: [REHEARSAL, `open-group:${group}`, ...primaryFirst],
+    action: { kind: 'migrate-database', group },
+  };
+}
+
+function migrationsPending(
+  group: ObservedGroup | undefined,
+  files: readonly MigrationFile[],
+): boolean {
+  return group?.open !== true || pending(group.databaseMigrations, files);
+}
+
+function pending(applied: readonly AppliedMigration[], files: readonly MigrationFile[]): boolean {
+  return files.some(
+    (file) =>
+      !applied.some((one) => one.name === file.name && one.checksum === file.checksum),
+  );
+}
+
+function lostData(group: GroupSpec, observed: ClusterSnapshot): MeridianError {
+  const missing = group.nodes
+    .filter((node) => observed.nodes[node.name]?.initialised !== true)
+    .map((node) => node.name)
+    .join(', ');
+  return new MeridianError(
+    'ERR_ENGINE_UNSUPPORTED',
+    `the data of ${missing} is gone and this release cannot rebuild a replica`,
+    { remedy: 'Restore the folder from a backup, or start with --fresh to discard all data.' },
+  );
+}

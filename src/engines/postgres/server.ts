@@ -1,0 +1,124 @@
+/**
+ * One PostgreSQL server process: its configuration files, its start, its two ways to stop.
+ *
+ * Signals are PostgreSQL's own (docs, 18.5): SIGINT is the fast shutdown, which on a leader first ships
+ * everything to its standbys; SIGQUIT is the immediate one, which the next start recovers from.
+ */
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../kernel/clock.ts';
+import { MeridianError } from '../../kernel/errors.ts';
+import type { HostedProcess } from '../../kernel/host.ts';
+import type { NodeSpec } from '../../topology/node.ts';
+import { giveTo } from './account.ts';
+import { replaceFile, writePassfile, type InitialiseServices } from './initialise.ts';
+import { hostAccess, mainSettings, roleSettings, type RoleSettings } from './settings.ts';
+import { nodePaths } from './storage.ts';
+
+export interface ServerServices extends InitialiseServices {
+  readonly clock: Clock;
+}
+
+export type ServerRole = Omit<RoleSettings, 'passfile'>;
+
+/** Writes all configuration and starts the process; it may not accept connections yet. */
+export async function startServer(
+  services: ServerServices,
+  node: NodeSpec,
+  start: { readonly port: number; readonly role: ServerRole },
+): Promise<HostedProcess> {
+  const paths = nodePaths(services.storage, node.name);
+  await stopStray(services, node.name);
+  await writePassfile(services, node.name);
+  await replaceFile(
+    services.account,
+    join(paths.data, 'postgresql.conf'),
+    mainSettings(node, start.port, services.options),
+  );
+  await replaceFile(services.account, join(paths.data, 'pg_hba.conf'), hostAccess());
+  await writeRole(services, node, start.role);
+  await markFollower(services, node, start.role.upstream !== undefined);
+  return services.host.spawn({
+    name: node.name,
+    command: services.binaries.postgres,
+    args: ['-D', paths.data],
+    env: { TZ: 'UTC', LC_ALL: 'C' },
+    logFile: paths.log,
+    ...(services.account.user === undefined ? {} : { user: services.account.user }),
+  });
+}
+
+/** The part of the configuration that changes with the node's role; a reload applies it. */
+export async function writeRole(
+  services: ServerServices,
+  node: NodeSpec,
+  role: ServerRole,
+): Promise<void> {
+  const paths = nodePaths(services.storage, node.name);
+  const text = roleSettings(node, { ...role, passfile: paths.passfile });
+  await replaceFile(services.account, join(paths.data, 'role.conf'), text);
+}
+
+async function markFollower(
+  services: ServerServices,
+  node: NodeSpec,
+  follower: boolean,
+): Promise<void> {
+  const file = join(nodePaths(services.storage, node.name).data, 'standby.signal');
+  if (!follower) {
+    await rm(file, { force: true });
+    return;
+  }
+  await writeFile(file, '', { mode: 0o600 });
+  await giveTo(services.account, file);
+}
+
+const STRAY_STOP_TIMEOUT_MS = 4_000;
+
+/**
+ * A supervisor that was killed leaves its servers running. One that still holds our data directory is
+ * stopped here, so that this start owns its process; the pid is believed only if that process names
+ * the same directory, since pids are reused.
+ */
+export async function stopStray(services: ServerServices, node: string): Promise<boolean> {
+  const { data } = nodePaths(services.storage, node);
+  const pid = await strayPid(data);
+  if (pid === undefined) return false;
+  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      return true;
+    }
+    const deadline = services.clock.monotonicMs() + STRAY_STOP_TIMEOUT_MS;
+    while (services.clock.monotonicMs() < deadline) {
+      if ((await strayPid(data)) !== pid) return true;
+      await services.clock.sleep(20);
+    }
+  }
+  throw new MeridianError(
+    'ERR_STOP_FAILED',
+    `a server of an earlier run (process ${String(pid)}) still holds ${data}`,
+  );
+}
+
+async function strayPid(data: string): Promise<number | undefined> {
+  const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
+  const pid = Number(text.split('\n')[0]);
+  if (!Number.isInteger(pid) || pid <= 1) return undefined;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
+  }
+  const line = await readFile(`/proc/${String(pid)}/cmdline`, 'utf8').catch(() => undefined);
+  // Where /proc does not exist, postmaster.pid of a live process has to be believed.
+  if (line === undefined) return process.platform === 'linux' ? undefined : pid;
+  return line.split('\0').includes(data) ? pid : undefined;
+}
+
+/** The end of a server's log, for messages. */
+export async function logTail(file: string, lines = 5): Promise<string> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.trimEnd().split('\n').slice(-lines).join('\n');
+}

@@ -1,0 +1,150 @@
+/**
+ * The configuration files of one server, as pure functions of what it is. They are written whole at
+ * each start, so that nothing in a data directory is a setting's only home.
+ *
+ * - `synchronous_standby_names` names the two other voters on every voter, always: it is ignored on a
+ *   standby and in force from the first instant of a leader, so there is no moment without a quorum.
+ * - `restart_after_crash` is off: after a crash the supervisor must raise the epoch before anybody is
+ *   let in again, so the server may not come back by itself.
+ * - `synchronous_commit` may be lowered by any session (it is a user setting); the client library's
+ *   closing batch sets it back to `on` in the same message as COMMIT.
+ */
+import type { Address } from '../../topology/routing.ts';
+import type { NodeSpec } from '../../topology/node.ts';
+import type { PostgresOptions } from './options.ts';
+import { ROLE } from './roles.ts';
+
+/** Replication timeouts: a stalled link is noticed within this. */
+const REPLICATION_TIMEOUT_MS = 5_000;
+
+/** Must be equal on all servers of a group, and passed at initdb: standbys refuse smaller values. */
+export function sizeSettings(options: PostgresOptions): Record<string, string> {
+  return {
+    max_connections: String(options.connectionsMax),
+    max_wal_senders: '16',
+    max_replication_slots: '16',
+    max_prepared_transactions: '32',
+    max_worker_processes: '12',
+    max_locks_per_transaction: '128',
+    wal_level: 'logical',
+  };
+}
+
+export function mainSettings(node: NodeSpec, port: number, options: PostgresOptions): string {
+  return render({
+    ...sizeSettings(options),
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: '',
+    cluster_name: node.name,
+    shared_buffers: `${String(options.sharedBuffersMb)}MB`,
+    password_encryption: 'scram-sha-256',
+    fsync: options.fsync ? 'on' : 'off',
+    full_page_writes: options.fsync ? 'on' : 'off',
+    max_logical_replication_workers: '8',
+    max_sync_workers_per_subscription: '2',
+    hot_standby: 'on',
+    hot_standby_feedback: 'on',
+    wal_sender_timeout: `${String(REPLICATION_TIMEOUT_MS)}ms`,
+    wal_receiver_timeout: `${String(REPLICATION_TIMEOUT_MS)}ms`,
+    wal_receiver_status_interval: '1s',
+    wal_retrieve_retry_interval: '200ms',
+    wal_keep_size: '32MB',
+    max_slot_wal_keep_size: '512MB',
+    min_wal_size: '32MB',
+    max_wal_size: '256MB',
+    checkpoint_timeout: '15min',
+    restart_after_crash: 'off',
+    // A client that gave up destroys its connection; its statement ends soon after.
+    client_connection_check_interval: '1s',
+    io_method: 'sync',
+    jit: 'off',
+    huge_pages: 'off',
+    autovacuum_max_workers: '1',
+    autovacuum_naptime: '1min',
+    bgwriter_delay: '1s',
+    wal_writer_delay: '200ms',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    // Statements and their parameters may hold secrets and row values: errors are logged without them.
+    log_min_error_statement: 'panic',
+    log_parameter_max_length: '0',
+    log_parameter_max_length_on_error: '0',
+    log_checkpoints: 'off',
+    log_line_prefix: '%m [%p] ',
+    include_if_exists: 'role.conf',
+  });
+}
+
+export interface RoleSettings {
+  /** The other voters: quorum is any one of them. Empty on a non-voter. */
+  readonly otherVoters: readonly string[];
+  /** Where a follower streams from; undefined on a leader. */
+  readonly upstream: Address | undefined;
+  readonly passfile: string;
+}
+
+export function roleSettings(node: NodeSpec, role: RoleSettings): string {
+  const names = role.otherVoters.map((name) => `"${name}"`).join(', ');
+  return render({
+    synchronous_standby_names: names === '' ? '' : `ANY 1 (${names})`,
+    ...(role.upstream === undefined
+      ? {}
+      : {
+          primary_conninfo: connectionInfo(role.upstream, {
+            user: ROLE.replication,
+            passfile: role.passfile,
+            application_name: node.name,
+            dbname: 'postgres',
+          }),
+          primary_slot_name: slotName(node.name),
+        }),
+  });
+}
+
+/** A libpq connection string; the password stays in the passfile. */
+export function connectionInfo(
+  address: Address,
+  parameters: Readonly<Record<string, string>>,
+): string {
+  return Object.entries({
+    host: address.host,
+    port: String(address.port),
+    connect_timeout: '3',
+    keepalives: '1',
+    tcp_user_timeout: '5000',
+    sslmode: 'disable',
+    ...parameters,
+  })
+    .map(([key, value]) => `${key}='${value.replaceAll(/['\\]/g, '\\$&')}'`)
+    .join(' ');
+}
+
+/** Slot names allow a-z, 0-9 and _ alone. Node names allow no _, so this cannot collide. */
+export function slotName(node: string): string {
+  return node.replaceAll('.', '__').replaceAll('-', '_');
+}
+
+/** Who may connect: our own accounts over loopback, by password. */
+export function hostAccess(): string {
+  return [
+    '# Written by Meridian at each start.',
+    `host all ${ROLE.administrator} 127.0.0.1/32 scram-sha-256`,
+    `host all ${ROLE.application} 127.0.0.1/32 scram-sha-256`,
+    `host all ${ROLE.replication} 127.0.0.1/32 scram-sha-256`,
+    `host replication ${ROLE.replication} 127.0.0.1/32 scram-sha-256`,
+    '',
+  ].join('\n');
+}
+
+/** Configuration files know backslash escapes and doubled quotes (PostgreSQL docs, 19.1.2). */
+function quoteSetting(value: string): string {
+  return `'${value.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+}
+
+function render(settings: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(settings).map(([key, value]) =>
+    key === 'include_if_exists' ? `${key} ${quoteSetting(value)}` : `${key} = ${quoteSetting(value)}`,
+  );
+  return ['# Written by Meridian at each start; changes are lost.', ...lines, ''].join('\n');
+}

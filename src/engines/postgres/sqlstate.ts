@@ -1,0 +1,69 @@
+/**
+ * PostgreSQL's error codes (docs, appendix A) to ours: one table for every place that talks SQL.
+ * Details are dropped on the way: PostgreSQL's DETAIL lines hold row values.
+ */
+import { MeridianError, type ErrorCode } from '../../kernel/errors.ts';
+
+/** Raised by the opening functions of this engine; see schema.ts. */
+export const SQLSTATE_STALE_ROUTE = 'MR001';
+export const SQLSTATE_TOO_STALE = 'MR002';
+
+const BY_STATE: Readonly<Record<string, ErrorCode>> = {
+  [SQLSTATE_STALE_ROUTE]: 'ERR_ENGINE_STALE_ROUTE',
+  [SQLSTATE_TOO_STALE]: 'ERR_ENGINE_TOO_STALE',
+  '40001': 'ERR_ENGINE_SERIALIZATION',
+  '40P01': 'ERR_ENGINE_SERIALIZATION',
+  // A lock that NOWAIT or lock_timeout gave up on: like a conflict, another try may get it.
+  '55P03': 'ERR_ENGINE_SERIALIZATION',
+  '40003': 'ERR_ENGINE_COMMIT_UNKNOWN',
+  '25006': 'ERR_ENGINE_READ_ONLY',
+  '42501': 'ERR_ENGINE_PERMISSION',
+  '53300': 'ERR_ENGINE_OVERLOADED',
+  '53400': 'ERR_ENGINE_OVERLOADED',
+  '57014': 'ERR_ABORTED',
+};
+
+/** Classes and codes that say the connection or the server, not the statement, is at fault. */
+const UNAVAILABLE = /^(08|57P|58)/;
+
+export function sqlStateOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+/** A driver's error as one of ours. */
+export function fromDriver(error: unknown, doing: string): MeridianError {
+  const state = sqlStateOf(error);
+  const text = error instanceof Error ? error.message : String(error);
+  if (state === undefined) {
+    // No SQLSTATE: the socket failed, or the server closed it.
+    return new MeridianError('ERR_ENGINE_UNAVAILABLE', `${doing}: ${text}`, {
+      cause: withoutDetail(error),
+    });
+  }
+  const code =
+    BY_STATE[state] ?? (UNAVAILABLE.test(state) ? 'ERR_ENGINE_UNAVAILABLE' : 'ERR_ENGINE_STATEMENT');
+  return new MeridianError(code, `${doing}: ${text} (SQLSTATE ${state})`, {
+    cause: withoutDetail(error),
+    details: { sqlState: state, ...constraintOf(error) },
+  });
+}
+
+/** Names of schema objects help programs; they are not row values. */
+function constraintOf(error: unknown): Record<string, string> {
+  const { constraint, table } = error as { constraint?: unknown; table?: unknown };
+  return {
+    ...(typeof constraint === 'string' ? { constraint } : {}),
+    ...(typeof table === 'string' ? { table } : {}),
+  };
+}
+
+function withoutDetail(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null) return error;
+  const { message, stack } = error as Error;
+  const state = sqlStateOf(error);
+  const cause = new Error(message) as Error & { code?: string };
+  if (stack !== undefined) cause.stack = stack;
+  if (state !== undefined) cause.code = state;
+  return cause;
+}

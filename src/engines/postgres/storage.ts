@@ -1,0 +1,90 @@
+/**
+ * Where the servers' files are. Normally below the installation's data directory; as root below a
+ * folder that the servers' account may not enter (a clone under /root, say) they go to
+ * /var/lib/meridian/<installation>, and `nodes` in the data directory links there.
+ *
+ *   nodes/<node>/data         the server's data directory; complete once `meridian-node.json` is in it
+ *   nodes/<node>/passfile     credentials for replication, libpq's .pgpass format, 0600
+ *   nodes/<node>.partial      an initialisation that did not finish; removed at the next start
+ */
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, readlink, rm, stat, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { MeridianError, messageOf } from '../../kernel/errors.ts';
+import type { NodeName } from '../../topology/node.ts';
+import { giveTo, type ServerAccount } from './account.ts';
+
+export interface Storage {
+  readonly nodesDirectory: string;
+  readonly logsDirectory: string;
+}
+
+export interface NodePaths {
+  readonly directory: string;
+  readonly data: string;
+  readonly passfile: string;
+  readonly marker: string;
+  readonly partial: string;
+  readonly log: string;
+}
+
+const OUTSIDE = '/var/lib/meridian';
+
+export function nodePaths(storage: Storage, node: NodeName): NodePaths {
+  const directory = join(storage.nodesDirectory, node);
+  return {
+    directory,
+    data: join(directory, 'data'),
+    passfile: join(directory, 'passfile'),
+    marker: join(directory, 'meridian-node.json'),
+    partial: `${directory}.partial`,
+    log: join(storage.logsDirectory, `${node}.log`),
+  };
+}
+
+/** Creates the folders. Throws ERR_DATA_DIRECTORY naming the folder that cannot be used. */
+export async function prepareStorage(directory: string, account: ServerAccount): Promise<Storage> {
+  const logsDirectory = join(directory, 'logs');
+  const inside = join(directory, 'nodes');
+  try {
+    await mkdir(logsDirectory, { recursive: true });
+    const linked = await readlink(inside).catch(() => undefined);
+    const nodesDirectory =
+      linked ?? ((await canEnter(directory, account)) ? inside : outsideOf(directory));
+    await mkdir(nodesDirectory, { recursive: true, mode: 0o700 });
+    await chmod(nodesDirectory, 0o700);
+    await giveTo(account, nodesDirectory);
+    if (nodesDirectory !== inside && linked === undefined) await symlink(nodesDirectory, inside);
+    return { nodesDirectory, logsDirectory };
+  } catch (cause) {
+    throw new MeridianError(
+      'ERR_DATA_DIRECTORY',
+      `the data directory ${directory} cannot be used: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** Removes all servers' files, wherever they are. */
+export async function removeStorage(directory: string): Promise<void> {
+  const inside = join(directory, 'nodes');
+  const linked = await readlink(inside).catch(() => undefined);
+  if (linked?.startsWith(`${OUTSIDE}/`) === true) await rm(linked, { recursive: true, force: true });
+  await rm(inside, { recursive: true, force: true });
+}
+
+function outsideOf(directory: string): string {
+  return join(OUTSIDE, createHash('sha256').update(directory).digest('hex').slice(0, 16));
+}
+
+/** May the account pass through every folder on the way? Looks at mode bits, as the kernel would. */
+async function canEnter(directory: string, account: ServerAccount): Promise<boolean> {
+  const user = account.user;
+  if (user === undefined) return true;
+  for (let path = directory; ; path = dirname(path)) {
+    const found = await stat(path);
+    const bit = found.uid === user.uid ? 0o100 : found.gid === user.gid ? 0o010 : 0o001;
+    if ((found.mode & bit) === 0) return false;
+    if (path === dirname(path)) return true;
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * One transaction on one connection.
+ *
+ * Opening: BEGIN, the route check and the scope travel with the first statement, in one flight; if the
+ * check fails the transaction is aborted by then, so the statement behind it has done nothing.
+ *
+ * Closing: `SET LOCAL synchronous_commit = on; COMMIT` in one message, so that a session that lowered
+ * it cannot be acknowledged early. PostgreSQL answers COMMIT with success and only a notice (01000)
+ * when its wait for the quorum was cancelled: the commit is then on one disk alone, which is an unknown
+ * outcome, never success. A connection lost after COMMIT was sent is unknown too.
+ *
+ * A caller that gives up destroys the connection rather than cancelling the statement: a cancel that
+ * strikes during COMMIT would be answered as success.
+ */
+import type pg from 'pg';
+import { MeridianError } from '../../kernel/errors.ts';
+import { unreachable } from '../../kernel/assert.ts';
+import type { Position } from '../../topology/position.ts';
+import type {
+  Access,
+  Scope,
+  SessionTarget,
+  SessionTransaction,
+  StatementResult,
+} from '../connector.ts';
+import { parseReached, REACHED_SQL } from './position-wait.ts';
+import { quoteIdentifier } from './quote.ts';
+import { ROLE } from './roles.ts';
+import { fromDriver, sqlStateOf } from './sqlstate.ts';
+
+const QUORUM_WAIT_CANCELLED = '01000';
+
+type State = 'new' | 'open' | 'failed' | 'closed';
+
+export class PostgresTransaction implements SessionTransaction {
+  readonly #client: pg.PoolClient;
+  readonly #target: SessionTarget;
+  readonly #signal: AbortSignal;
+  readonly #onAbort: () => void;
+  #state: State = 'new';
+  #scope = -1;
+  #failure: MeridianError | undefined;
+  /** Why the connection may not go back to the pool. */
+  #broken: Error | undefined;
+
+  constructor(client: pg.PoolClient, target: SessionTarget, signal: AbortSignal) {
+    this.#client = client;
+    this.#target = target;
+    this.#signal = signal;
+    this.#onAbort = () => {
+      this.#broken = new Error('aborted by the caller');
+      socketOf(client).destroy(this.#broken);
+    };
+    signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  get failure(): MeridianError | undefined {
+    return this.#failure;
+  }
+
+  async query(
+    scope: number,
+    statement: { readonly text: string; readonly values: readonly unknown[] },
+  ): Promise<StatementResult> {
+    if (this.#state === 'closed') {
+      throw new MeridianError('ERR_TRANSACTION_CLOSED', 'the transaction has ended already');
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+    const socket = socketOf(this.#client);
+    socket.cork();
+    const before = [...this.#opening(), ...this.#switchTo(scope)];
+    const result = this.#client.query(statement.text, [...statement.values]);
+    process.nextTick(() => {
+      socket.uncork();
+    });
+    const [first, ...settled] = await Promise.allSettled([...before, result]);
+    const failed = [first, ...settled].find((one) => one?.status === 'rejected');
+    if (failed?.status === 'rejected') throw this.#fail(failed.reason, 'query');
+    const { rows, rowCount } = await result;
+    return { rows: rows as Record<string, unknown>[], rowCount: rowCount ?? 0 };
+  }
+
+  async commit(): Promise<Position> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#state === 'new') await this.query(0, { text: 'SELECT 1', values: [] });
+    const { access, group } = this.#target;
+    let waitCancelled = false;
+    const onNotice = (notice: { code?: string | undefined }): void => {
+      if (notice.code === QUORUM_WAIT_CANCELLED) waitCancelled = true;
+    };
+    this.#client.on('notice', onNotice);
+    try {
+      const closing =
+        access.kind === 'replica-read' ? 'COMMIT' : 'SET LOCAL synchronous_commit = on; COMMIT';
+      const results = (await this.#client.query(`${closing}; ${REACHED_SQL}`)) as unknown as [
+        ...pg.QueryResult[],
+      ];
+      if (waitCancelled) throw this.#unknown('its wait for the quorum was cancelled');
+      const end = results.at(-2);
+      if (end?.command !== 'COMMIT') {
+        throw new MeridianError('ERR_ENGINE_STATEMENT', 'the transaction had failed before its end');
+      }
+      this.#release();
+      return { group, ...parseReached(results.at(-1)?.rows[0] as { epoch?: unknown } | undefined) };
+    } catch (error) {
+      throw this.#commitFailed(error);
+    } finally {
+      this.#client.off('notice', onNotice);
+    }
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#state === 'closed') return;
+    if (this.#state !== 'new' && this.#broken === undefined) {
+      try {
+        await this.#client.query('ROLLBACK');
+      } catch (error) {
+        this.#broken = error as Error;
+      }
+    }
+    this.#release();
+  }
+
+  /** BEGIN and the checks, on the first call alone. */
+  #opening(): Promise<unknown>[] {
+    if (this.#state !== 'new') return [];
+    this.#state = 'open';
+    const { access, scopes } = this.#target;
+    const sent = [this.#client.query(beginOf(access))];
+    for (const scope of scopes) sent.push(this.#client.query(enterOf(access, scope)));
+    this.#scope = scopes.length - 1;
+    if (access.kind === 'write' && access.global) {
+      sent.push(this.#client.query(`SET LOCAL ROLE ${quoteIdentifier(ROLE.globalWriter)}`));
+    }
+    return sent;
+  }
+
+  #switchTo(index: number): Promise<unknown>[] {
+    if (index === this.#scope) return [];
+    this.#scope = index;
+    const scope = this.#target.scopes[index];
+    return [
+      this.#client.query({
+        name: 'meridian_use_scope',
+        text: 'SELECT meridian.use_scope($1, $2)',
+        values: [scope?.range?.name ?? null, scope?.account ?? null],
+      }),
+    ];
+  }
+
+  #fail(error: unknown, doing: string): MeridianError {
+    this.#state = 'failed';
+    const failure = this.#signal.aborted
+      ? new MeridianError('ERR_ABORTED', 'aborted during a statement', {
+          cause: this.#signal.reason,
+        })
+      : fromDriver(error, `${doing} on ${this.#target.node.name}`);
+    if (sqlStateOf(error) === undefined) this.#broken = error as Error;
+    this.#failure = failure;
+    return failure;
+  }
+
+  /** Only an ERROR that names its state proves that the server has rolled back. */
+  #commitFailed(error: unknown): MeridianError {
+    if (error instanceof MeridianError) {
+      this.#broken ??= error;
+      this.#failure = error;
+      return error;
+    }
+    const state = sqlStateOf(error);
+    const severity = (error as { severity?: unknown }).severity;
+    const readOnly = this.#target.access.kind !== 'write';
+    const definite = severity === 'ERROR' && state !== '57014' && state !== '40003';
+    if (definite || readOnly) return this.#fail(error, 'commit');
+    const failure = this.#unknown('the connection was lost while it committed', error);
+    this.#failure = failure;
+    return failure;
+  }
+
+  #unknown(why: string, cause?: unknown): MeridianError {
+    this.#broken = new Error(why);
+    return new MeridianError(
+      'ERR_ENGINE_COMMIT_UNKNOWN',
+      `it is not known whether the transaction was committed: ${why}`,
+      { outcome: 'unknown', cause },
+    );
+  }
+
+  #release(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#client.release(this.#broken);
+  }
+}
+
+function beginOf(access: Access): string {
+  switch (access.kind) {
+    case 'write':
+      return 'BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE';
+    case 'strong-read':
+      return 'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY';
+    case 'replica-read':
+      // Standbys refuse SERIALIZABLE.
+      return 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+    default:
+      return unreachable(access);
+  }
+}
+
+function enterOf(access: Access, scope: Scope): pg.QueryConfig {
+  const route = [
+    access.groupEpoch,
+    scope.range?.name ?? null,
+    scope.range?.epoch ?? null,
+    scope.account ?? null,
+  ];
+  if (access.kind !== 'replica-read') {
+    return {
+      name: 'meridian_enter',
+      text: 'SELECT meridian.enter($1, $2, $3, $4)',
+      values: route,
+    };
+  }
+  return {
+    name: 'meridian_enter_replica',
+    text: 'SELECT meridian.enter_replica($1, $2, $3, $4, $5)',
+    values: [...route, access.maxStalenessMs ?? null],
+  };
+}
+
+function socketOf(client: pg.PoolClient): import('node:stream').Duplex {
+  return (client as unknown as { connection: { stream: import('node:stream').Duplex } }).connection
+    .stream;
+}
