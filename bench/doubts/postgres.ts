@@ -53,6 +53,12 @@ const running = new Set<Server>();
 
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
+/** A WAL position as a number, to compare. */
+export function lsnNumber(lsn: string): number {
+  const [high = '0', low = '0'] = lsn.split('/');
+  return Number.parseInt(high, 16) * 2 ** 32 + Number.parseInt(low, 16);
+}
+
 /** Polls until `check` gives a value; a bench must end, so the wait is bounded. */
 export async function until<T>(
   what: string,
@@ -221,8 +227,8 @@ export class Server {
     return performance.now() - started;
   }
 
-  exited(): Promise<void> {
-    return this.#exited;
+  get alive(): boolean {
+    return this.child?.exitCode === null && this.child.signalCode === null;
   }
 
   killNow(): void {

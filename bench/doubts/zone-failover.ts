@@ -18,7 +18,7 @@ import { clone } from './base-backup.ts';
 import { SlotReader, Writers } from './failover-load.ts';
 import type { Route } from './failover-load.ts';
 import { family, median, printTable, quantile } from './measure.ts';
-import { sleep, until, withWorkspace, workspace } from './postgres.ts';
+import { lsnNumber, sleep, until, withWorkspace, workspace } from './postgres.ts';
 import type { Server, Settings } from './postgres.ts';
 import { createSlot, follow, quorumOf, startZoneGroup, streaming } from './zone-group.ts';
 
@@ -56,14 +56,13 @@ interface Cycle {
   spread: number;
 }
 
-const lsnNumber = (lsn: string): number => {
-  const [high, low] = lsn.split('/') as [string, string];
-  return Number.parseInt(high, 16) * 2 ** 32 + Number.parseInt(low, 16);
-};
-
 /** From here on the standby acknowledges nothing; its position is final. */
-async function fence(standby: Server): Promise<number> {
+async function fence(standby: Server, stopped: number | undefined): Promise<number> {
   standby.setRole({ ...standby.role, primary_conninfo: '' });
+  if (stopped !== undefined) {
+    await sleep(30);
+    process.kill(stopped, 'SIGCONT');
+  }
   await until(`${standby.name} fenced`, async () => {
     const row = await standby.one<{ n: string }>(`select count(*) n from pg_stat_wal_receiver`);
     return Number(row.n) === 0;
@@ -129,12 +128,37 @@ async function rebuild(source: Server, target: Server, role: Settings): Promise<
   await target.start();
 }
 
-async function electAndPromote(state: State, cycle: Cycle, killed: number): Promise<Server[]> {
+/**
+ * In every other cycle one voter's receiver is frozen shortly before the kill, so that the voters
+ * end at different positions and the election has something to choose.
+ */
+async function freezeOne(voters: readonly Server[]): Promise<Freeze | undefined> {
+  const voter = voters[random() < 0.5 ? 0 : 1];
+  if (voter === undefined || random() < 0.5) return undefined;
+  const { pid } = await voter.one<{ pid: number }>(`select pid from pg_stat_wal_receiver`);
+  process.kill(pid, 'SIGSTOP');
+  await sleep(80);
+  return { voter, pid };
+}
+
+interface Freeze {
+  readonly voter: Server;
+  readonly pid: number;
+}
+
+async function electAndPromote(
+  state: State,
+  cycle: Cycle,
+  at: { readonly killed: number; readonly frozen: Freeze | undefined },
+): Promise<Server[]> {
+  const { killed, frozen } = at;
   const [first, second] = state.voters.filter((voter) => voter !== state.leader) as [
     Server,
     Server,
   ];
-  const [a, b] = await Promise.all([fence(first), fence(second)]);
+  const [a = 0, b = 0] = await Promise.all(
+    [first, second].map((voter) => fence(voter, frozen?.voter === voter ? frozen.pid : undefined)),
+  );
   cycle.fence = performance.now() - killed;
   cycle.spread = Math.abs(a - b);
   const [winner, loser] = a > b || (a === b && random() < 0.5) ? [first, second] : [second, first];
@@ -175,16 +199,23 @@ async function failover(state: State, number: number): Promise<Cycle> {
   const cycle = { moved: [], stayed: [], recloned: 0 } as unknown as Cycle;
   const old = state.leader;
   const before = new Map(state.upstream);
+  const frozen = await freezeOne(state.voters.filter((voter) => voter !== old));
   const killed = performance.now();
-  state.route.leader = undefined;
+  // The route stays open until the exit is seen: commits in flight must meet the kill.
   await old.stop('SIGKILL');
-  const [winner, loser] = (await electAndPromote(state, cycle, killed)) as [Server, Server];
+  state.route.leader = undefined;
+  const [winner, loser] = (await electAndPromote(state, cycle, { killed, frozen })) as [
+    Server,
+    Server,
+  ];
   await createSlot(winner, loser);
   loser.setRole(voterRole(state, loser, winner));
   await winner.run(`insert into epoch values (${String(number)})`);
   cycle.durable = performance.now() - killed;
+  // The control file still names the old timeline until the first checkpoint; the WAL does not.
   const { tli, lsn } = await winner.one<{ tli: number; lsn: string }>(
-    `select timeline_id tli, pg_current_wal_lsn()::text lsn from pg_control_checkpoint()`,
+    `select pg_current_wal_lsn()::text lsn,
+       ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int tli`,
   );
   state.leader = winner;
   state.route.leader = winner;
@@ -231,7 +262,7 @@ async function settle(state: State, at: Settling): Promise<void> {
   }
   await acked;
   // A slot left on a server nobody streams from would keep its WAL for ever.
-  for (const server of state.voters.filter((voter) => voter.child?.exitCode === null)) {
+  for (const server of state.voters.filter((voter) => voter.alive)) {
     for (const other of state.others) {
       if (state.upstream.get(other) === server) continue;
       await server.run(
@@ -294,7 +325,8 @@ async function check(state: State, reader: SlotReader): Promise<Record<string, u
     'unknown outcomes': state.writers.unknown,
     'acked but never decoded': acked.filter((id) => !reader.ids.has(id)).length,
     'decoded but not stored (phantom)': [...reader.ids].filter((id) => !stored.has(id)).length,
-    'decoded twice': reader.duplicates,
+    'sent again after a failover, skipped by position': reader.skipped,
+    'decoded twice all the same': reader.duplicates,
     'failover slot missing after promotion': reader.slotLost,
   };
 }
