@@ -94,8 +94,10 @@ async function runGroup(group, options) {
   }
   const code = result.code === 0 && left.length > 0 ? 1 : result.code;
   const passed = code === 0;
-  if (passed) rmSync(folder, { recursive: true, force: true });
-  say(`${title}: ${passed ? 'passed' : `failed (logs under ${folder})`} in ${seconds} s.`);
+  const kept = !passed && readdirSync(folder).length > 0;
+  if (!kept) rmSync(folder, { recursive: true, force: true });
+  const ending = passed ? 'passed' : `failed${kept ? ` (what it wrote is under ${folder})` : ''}`;
+  say(`${title}: ${ending} in ${seconds} s.`);
   return { code, signal: result.signal };
 }
 

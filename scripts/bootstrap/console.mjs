@@ -18,6 +18,11 @@ export function explainWrite(error, path) {
         'run as the owner of this folder, or clone it to where you may write.',
     );
   }
+  if (['EEXIST', 'ENOTDIR'].includes(error?.code)) {
+    return new BootstrapError(
+      `${path} is in the way and is no folder: remove it and run it again.`,
+    );
+  }
   if (error?.code === 'ENOSPC') {
     return new BootstrapError(`no space is left to write ${path}: free some and run it again.`);
   }

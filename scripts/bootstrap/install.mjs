@@ -117,7 +117,10 @@ async function install(root, reason) {
       `npm could not be started (${error.message}): install npm 10 or newer.`,
     );
   });
-  if (signal !== null || code !== 0) throw explainInstall(root, errors, signal ?? `exit ${code}`);
+  if (signal !== null || code > 128) {
+    throw new BootstrapError('the installation was interrupted: the next command begins it again.');
+  }
+  if (code !== 0) throw explainInstall(root, errors, code);
   const missing = firstDifference(
     JSON.parse(readText(join(root, 'package-lock.json'))).packages,
     JSON.parse(readText(join(root, NPM_RECORD)) ?? '{"packages":{}}').packages,
@@ -156,7 +159,7 @@ function cacheOption() {
   }
 }
 
-function explainInstall(root, errors, ending) {
+function explainInstall(root, errors, code) {
   const known = [
     [
       /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|network/i,
@@ -170,7 +173,7 @@ function explainInstall(root, errors, ending) {
   ];
   const sentence = known.find(([pattern]) => pattern.test(errors))?.[1];
   return new BootstrapError(
-    sentence ?? `npm ci failed (${ending}): correct what it says above and run it again.`,
+    sentence ?? `npm ci failed (exit ${code}): correct what it says above and run it again.`,
   );
 }
 

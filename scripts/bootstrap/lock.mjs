@@ -74,6 +74,10 @@ async function acquire(path) {
 function tryTake(path) {
   try {
     mkdirSync(dirname(path), { recursive: true });
+  } catch (error) {
+    throw explainWrite(error, dirname(path));
+  }
+  try {
     mkdirSync(path);
     writeFileSync(join(path, 'owner'), JSON.stringify({ pid: process.pid, host: hostname() }));
     return true;
