@@ -16,9 +16,8 @@ export type AccountFinding =
 const NONE = { kind: 'none' } as const;
 const INVALID = { kind: 'invalid' } as const;
 
-/** Letters, marks, digits, punctuation, symbols and the plain space; at most 128 code units. */
-const ACCOUNT = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]+$/u;
-const ACCOUNT_LENGTH_MAX = 128;
+/** As the client library accepts them (client/directory.ts): printable ASCII without spaces. */
+const ACCOUNT = /^[\x21-\x7e]{1,128}$/;
 
 export interface NamingRequest {
   /** The path as received, still encoded, without scheme and authority; a query is ignored. */
@@ -87,13 +86,12 @@ function headerFinder(name: string, index: number): AccountFinder {
       if (value !== undefined) return INVALID;
       value = rawHeaders[i + 1] ?? '';
     }
-    return value === undefined ? NONE : checked(fromLatin1(value));
+    return value === undefined ? NONE : checked(value);
   };
 }
 
 function checked(id: string | undefined): AccountFinding {
-  if (id === undefined || id.length > ACCOUNT_LENGTH_MAX || !ACCOUNT.test(id)) return INVALID;
-  return { kind: 'account', id };
+  return id !== undefined && ACCOUNT.test(id) ? { kind: 'account', id } : INVALID;
 }
 
 /** Dot segments (encoded or not) and backslashes: URL parsers disagree about them. */
@@ -105,18 +103,6 @@ function decode(segment: string): string | undefined {
   if (!segment.includes('%')) return segment;
   try {
     return decodeURIComponent(segment);
-  } catch {
-    return undefined;
-  }
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-/** Header values arrive as latin1; bytes above ASCII are read as the UTF-8 they were sent in. */
-function fromLatin1(value: string): string | undefined {
-  if (/^[\x20-\x7e]*$/.test(value)) return value;
-  try {
-    return utf8.decode(Buffer.from(value, 'latin1'));
   } catch {
     return undefined;
   }

@@ -33,6 +33,12 @@ function required(name: string): string {
   return value;
 }
 
+/** The platform validated them before it sent them. */
+function gatewayOptions(sent: unknown): GatewayOptions {
+  if (typeof sent === 'object' && sent !== null) return sent as GatewayOptions;
+  throw new MeridianError('ERR_INTERNAL', 'the control feed sent no gateway options');
+}
+
 function tell(message: GatewayMessage): void {
   // The parent may be gone: then nobody needs to know.
   if (process.connected) process.send?.(message, () => {});
@@ -41,13 +47,13 @@ function tell(message: GatewayMessage): void {
 async function main(): Promise<void> {
   const region = required('MERIDIAN_REGION');
   const zone = required('MERIDIAN_ZONE');
-  const client = await connect();
+  const client = await connect({ log });
   let gateway: Gateway;
   try {
     gateway = await startGateway({
       region,
       zone,
-      options: client.control.hello.gateway as GatewayOptions,
+      options: gatewayOptions(client.control.hello.gateway),
       control: client.control,
       locator: client,
       clock: systemClock,

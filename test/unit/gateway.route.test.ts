@@ -1,0 +1,173 @@
+/** Where a request goes, and what happens after a failure: the rules, one by one. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { readiness } from '../../src/gateway/readiness.ts';
+import { afterFailure, ATTEMPTS_MAX } from '../../src/gateway/retry.ts';
+import {
+  chooseRoute,
+  isIdempotent,
+  isRead,
+  type Load,
+  type RouteFacts,
+} from '../../src/gateway/route.ts';
+import type { RoutedAppServer, RoutingView } from '../../src/topology/routing.ts';
+
+const server = (name: string, ready = true): RoutedAppServer => ({
+  name,
+  ready,
+  locality: { region: name.split('.')[0] ?? '', zone: 'a' },
+  address: { host: '127.0.0.1', port: 1 },
+});
+
+const view = (...appServers: RoutedAppServer[]): RoutingView => ({
+  version: 1,
+  primaryGroup: 'us-1',
+  groups: {},
+  ranges: {},
+  appServers,
+});
+
+const home = (homeRegion: string) => ({
+  ...{ account: 'alice', range: 'r0001', group: `${homeRegion}-1` },
+  homeRegion,
+});
+
+const facts = (over: Partial<RouteFacts>): RouteFacts => ({
+  method: 'GET',
+  region: 'eu',
+  account: 'alice',
+  home: undefined,
+  hopped: false,
+  tried: new Set(),
+  ...over,
+});
+
+const idle: Load = { inFlight: () => 0, turn: 0 };
+
+function told(over: Partial<RouteFacts>, picture: RoutingView, load = idle): string {
+  const route = chooseRoute(facts(over), picture, load);
+  if (route.kind === 'forward') return `${route.why} ${route.server.name}`;
+  return route.kind === 'refuse' ? route.code : route.kind;
+}
+
+describe('chooseRoute', () => {
+  const all = view(server('us.0'), server('us.1'), server('eu.0'), server('eu.1'));
+  const noEurope = view(server('us.0'), server('eu.0', false));
+
+  test('a read stays in the region, and needs no look-up', () => {
+    for (const method of ['GET', 'HEAD', 'OPTIONS']) {
+      assert.equal(told({ method }, all), 'local-read eu.0');
+    }
+  });
+
+  test('a read without a local server goes to the home region, once that is known', () => {
+    assert.equal(told({}, noEurope), 'locate');
+    assert.equal(told({ home: home('us') }, noEurope), 'home-read us.0');
+    assert.equal(told({ home: home('eu') }, noEurope), 'ERR_GATEWAY_NO_APP_SERVER');
+    assert.equal(told({ account: undefined }, noEurope), 'ERR_GATEWAY_NO_APP_SERVER');
+  });
+
+  test('a write goes to the home region, one without an account to this one', () => {
+    assert.equal(told({ method: 'POST' }, all), 'locate');
+    assert.equal(told({ method: 'POST', home: home('us') }, all), 'home-write us.0');
+    assert.equal(told({ method: 'POST', home: home('eu') }, all), 'local-write eu.0');
+    assert.equal(told({ method: 'POST', account: undefined }, all), 'local-write eu.0');
+    const refused = told({ method: 'POST', home: home('eu') }, noEurope);
+    assert.equal(refused, 'ERR_GATEWAY_NO_APP_SERVER');
+  });
+
+  test('a request that came through a gateway is refused, whatever else it is', () => {
+    assert.equal(told({ hopped: true }, all), 'ERR_GATEWAY_MISDIRECTED');
+    const write = told({ hopped: true, method: 'POST', account: undefined }, all);
+    assert.equal(write, 'ERR_GATEWAY_MISDIRECTED');
+  });
+
+  test('the server with the fewest requests in flight is taken; ties go round', () => {
+    const busy = { inFlight: (name: string) => (name === 'eu.0' ? 2 : 1), turn: 0 };
+    assert.equal(told({}, all, busy), 'local-read eu.1');
+    const turns = [0, 1, 2, 3].map((turn) => told({}, all, { ...idle, turn }));
+    assert.deepEqual(new Set(turns), new Set(['local-read eu.0', 'local-read eu.1']));
+  });
+
+  test('a server that failed is the last resort', () => {
+    const tried = new Set(['eu.0']);
+    assert.equal(told({ tried }, all), 'local-read eu.1');
+    const both = new Set(['eu.0', 'eu.1']);
+    assert.equal(told({ tried: both }, all), 'locate');
+    assert.equal(told({ tried: both, home: home('us') }, all), 'home-read us.0');
+    const three = new Set(['eu.0', 'eu.1', 'us.0', 'us.1']);
+    assert.equal(told({ tried: three, home: home('us') }, all), 'local-read eu.0');
+    const only = view(server('eu.0'));
+    assert.equal(told({ method: 'POST', home: home('eu'), tried }, only), 'local-write eu.0');
+  });
+
+  test('whatever the picture: ready servers only, writes only at home', () => {
+    const names = ['eu.0', 'eu.1', 'us.0', 'us.1', 'ap.0'];
+    const servers = fc
+      .uniqueArray(fc.constantFrom(...names))
+      .chain((chosen) =>
+        fc.tuple(...chosen.map((name) => fc.boolean().map((ready) => server(name, ready)))),
+      );
+    const method = fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD');
+    const tried = fc.uniqueArray(fc.constantFrom(...names)).map((list) => new Set(list));
+    const turn = fc.nat(9);
+    fc.assert(
+      fc.property(fc.record({ servers, method, tried, turn }), (one) => {
+        const asked = facts({ method: one.method, tried: one.tried, home: home('us') });
+        const route = chooseRoute(asked, view(...one.servers), { ...idle, turn: one.turn });
+        assert.notEqual(route.kind, 'locate');
+        if (route.kind !== 'forward') return;
+        assert.ok(route.server.ready);
+        const region = route.server.locality.region;
+        assert.ok(region === 'us' || (region === 'eu' && isRead(one.method)));
+      }),
+    );
+  });
+});
+
+describe('afterFailure', () => {
+  const failure = { method: 'POST', sent: true, replayable: true, attempts: 1 };
+
+  test('nothing was sent: any method tries again', () => {
+    for (const method of ['GET', 'POST', 'PATCH', 'PUT']) {
+      assert.equal(afterFailure({ ...failure, method, sent: false }).kind, 'retry');
+    }
+  });
+
+  test('something was sent: only idempotent methods, and only whole', () => {
+    assert.deepEqual(afterFailure(failure), { kind: 'refuse', outcome: 'unknown' });
+    assert.equal(afterFailure({ ...failure, method: 'PATCH' }).kind, 'refuse');
+    assert.equal(afterFailure({ ...failure, method: 'PUT' }).kind, 'retry');
+    const half = afterFailure({ ...failure, method: 'PUT', replayable: false });
+    assert.deepEqual(half, { kind: 'refuse', outcome: 'unknown' });
+  });
+
+  test('attempts are bounded; a read that failed has done nothing', () => {
+    const last = afterFailure({ ...failure, method: 'GET', attempts: ATTEMPTS_MAX });
+    assert.deepEqual(last, { kind: 'refuse', outcome: 'none' });
+  });
+
+  test('never: repeat what was sent and is not idempotent', () => {
+    const any = fc.record({
+      method: fc.constantFrom('GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH', 'QUERY'),
+      ...{ sent: fc.boolean(), replayable: fc.boolean(), attempts: fc.integer({ min: 1, max: 9 }) },
+    });
+    fc.assert(
+      fc.property(any, (one) => {
+        const verdict = afterFailure(one);
+        if (verdict.kind === 'refuse') return;
+        assert.ok(one.replayable && one.attempts < ATTEMPTS_MAX);
+        assert.ok(!one.sent || isIdempotent(one.method));
+      }),
+    );
+  });
+});
+
+test('readiness names what is missing', () => {
+  const some = view(server('us.0'), server('eu.0', false));
+  assert.equal(readiness('us', some, false).ready, true);
+  assert.match(readiness('eu', some, false).reason, /no app server of eu/);
+  assert.match(readiness('us', some, true).reason, /stopping/);
+  assert.equal(readiness('us', undefined, false).ready, false);
+});
