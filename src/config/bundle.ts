@@ -55,6 +55,11 @@ const ownAddress: Plugin = {
   },
 };
 
+/** `meridian.config.ts:12:5`. The first line's columns are shifted by `ownAddress`: left out. */
+export function formatPlace(file: string, line: number, column: number): string {
+  return line === 1 ? `${file}:1` : `${file}:${String(line)}:${String(column)}`;
+}
+
 /** `file` is absolute. Throws ERR_CONFIG_LOAD naming file, line and column. */
 export async function bundleConfig(file: string): Promise<string> {
   try {
@@ -89,11 +94,13 @@ export async function bundleConfig(file: string): Promise<string> {
     const where =
       place === null || place === undefined
         ? basename(file)
-        : `${place.file}:${String(place.line)}:${String(place.column + 1)}`;
+        : formatPlace(place.file, place.line, place.column + 1);
     const text = first?.text ?? messageOf(cause);
     throw new MeridianError('ERR_CONFIG_LOAD', `${where}: ${text}`, {
       cause,
-      remedy: 'Correct it there; a TypeScript compiler tells more.',
+      remedy: text.startsWith('Could not resolve')
+        ? 'Install the package, or correct the import.'
+        : 'Correct it there; a TypeScript compiler tells more.',
     });
   }
 }

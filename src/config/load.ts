@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { basename, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MeridianError, messageOf } from '../kernel/errors.ts';
-import { bundleConfig } from './bundle.ts';
+import { bundleConfig, formatPlace } from './bundle.ts';
 import { CONFIG_FILE_NAMES } from './defaults.ts';
 import { resolveConfig } from './resolve.ts';
 import type { ResolvedConfig } from './resolved.ts';
@@ -57,8 +57,9 @@ async function importTypeScript(file: string): Promise<Record<string, unknown>> 
 function placeIn(file: string, error: unknown): string {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   const name = basename(file).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  const match = new RegExp(`${name}(:\\d+:\\d+)`).exec(stack);
-  return `${basename(file)}${match?.[1] ?? ''}`;
+  const match = new RegExp(`${name}:(\\d+):(\\d+)`).exec(stack);
+  if (match === null) return basename(file);
+  return formatPlace(basename(file), Number(match[1]), Number(match[2]));
 }
 
 async function importDeclaration(file: string): Promise<unknown> {

@@ -14,9 +14,10 @@ export const RANKS: Readonly<Record<string, number>> = {
   app: 5,
   orchestrate: 6,
   config: 7,
-  'platform.ts': 8,
-  'index.ts': 9,
-  cli: 9,
+  'platform-api.ts': 8,
+  'platform.ts': 9,
+  'index.ts': 10,
+  cli: 10,
 };
 
 /** The part of a path under src/: its folder, or the file itself at the top. */

@@ -10,7 +10,7 @@ import { statusText } from '../status-text.ts';
 const WATCH_INTERVAL_MS = 2_000;
 const CLEAR_SCREEN = '\u001b[2J\u001b[H';
 
-async function showOnce(io: CliIo, dataDirectory: string, json: boolean): Promise<string> {
+async function showOnce(dataDirectory: string, json: boolean): Promise<string> {
   // Read each time: a platform that was restarted has another address and token.
   const report = await fetchStatus(await readControlFile(dataDirectory));
   return json ? `${JSON.stringify(report)}\n` : statusText(report);
@@ -23,7 +23,7 @@ async function watch(io: CliIo, dataDirectory: string, json: boolean): Promise<v
   });
   try {
     while (!stopped.signal.aborted) {
-      const text = await showOnce(io, dataDirectory, json);
+      const text = await showOnce(dataDirectory, json);
       io.stdout.write(io.stdout.isTTY === true && !json ? CLEAR_SCREEN + text : text);
       await systemClock.sleep(WATCH_INTERVAL_MS, stopped.signal);
     }
@@ -48,7 +48,7 @@ export function addStatusCommand(program: Command, io: CliIo): void {
       if (options.watch === true) {
         await watch(io, dataDirectory, json);
       } else {
-        io.stdout.write(await showOnce(io, dataDirectory, json));
+        io.stdout.write(await showOnce(dataDirectory, json));
       }
     });
 }
