@@ -25,6 +25,8 @@ export interface EngineAdapter<Options = unknown> {
   readonly capabilities: EngineCapabilities;
   /** The control side. Starts nothing: `plan` and `perform` do. */
   open(options: Options, services: EngineServices): Promise<Engine>;
+  /** Removes everything the engine keeps below the directory; nothing of it may run. */
+  discard(directory: string): Promise<void>;
   /** The data side. */
   connector(services: ConnectorServices): Connector;
 }

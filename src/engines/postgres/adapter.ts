@@ -27,7 +27,7 @@ import { DATABASE, ROLE } from './roles.ts';
 import { routesOf, type RangePlaces } from './routes.ts';
 import { loadSecrets } from './secrets.ts';
 import { stopServers } from './stopping.ts';
-import { prepareStorage } from './storage.ts';
+import { prepareStorage, removeStorage } from './storage.ts';
 
 const CAPABILITIES: EngineCapabilities = {
   lifecycle: 'managed',
@@ -47,6 +47,7 @@ export const postgresAdapter: EngineAdapter<PostgresOptions> = {
   name: 'postgres',
   capabilities: CAPABILITIES,
   open: openEngine,
+  discard: removeStorage,
   connector: createConnector,
 };
 

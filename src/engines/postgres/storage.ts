@@ -65,12 +65,13 @@ export async function prepareStorage(directory: string, account: ServerAccount):
   }
 }
 
-/** Removes all servers' files, wherever they are. */
+/** Removes all servers' files, wherever they are, and their passwords. */
 export async function removeStorage(directory: string): Promise<void> {
   const inside = join(directory, 'nodes');
   const linked = await readlink(inside).catch(() => undefined);
   if (linked?.startsWith(`${OUTSIDE}/`) === true) await rm(linked, { recursive: true, force: true });
   await rm(inside, { recursive: true, force: true });
+  await rm(join(directory, 'secrets.json'), { force: true });
 }
 
 function outsideOf(directory: string): string {

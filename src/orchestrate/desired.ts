@@ -1,0 +1,43 @@
+/** What the configuration declares, in the engine's terms. Pure. */
+import { present } from '../kernel/assert.ts';
+import type { DesiredState } from '../engines/engine.ts';
+import type { MigrationFiles } from '../migrations/files.ts';
+import type { TableLocality } from '../topology/locality.ts';
+import type { Region } from '../topology/region.ts';
+import { layoutGroups, type SurvivalGoal } from '../topology/survival.ts';
+
+export interface Declaration {
+  readonly regions: readonly Region[];
+  readonly primaryRegion: string;
+  readonly survive: SurvivalGoal;
+  readonly groupsPerRegion: number;
+  readonly rangesPerRegion: number;
+  readonly tables: Readonly<Record<string, TableLocality>>;
+}
+
+export function desiredState(declared: Declaration, migrations: MigrationFiles): DesiredState {
+  const groups = layoutGroups(declared);
+  const primary = present(
+    groups.find((group) => group.homeRegion === declared.primaryRegion),
+    'a group in the primary region',
+  );
+  // Dealt out over the regions first, so that adding ranges renames none: r0001 stays where it is.
+  const places = Array.from({ length: declared.rangesPerRegion }, (_, round) =>
+    declared.regions.map((region) => {
+      const local = groups.filter((group) => group.homeRegion === region.name);
+      return present(local[round % local.length], 'a group of the region').name;
+    }),
+  ).flat();
+  return {
+    groups,
+    primaryGroup: primary.name,
+    ranges: places.map((group, index) => ({ name: rangeName(index + 1), group })),
+    tables: declared.tables,
+    databaseMigrations: migrations.database,
+    regionalMigrations: migrations.regional,
+  };
+}
+
+function rangeName(number: number): string {
+  return `r${String(number).padStart(4, '0')}`;
+}

@@ -1,0 +1,86 @@
+/** One status report from one snapshot and the processes' own states. Pure. */
+import type { GroupStatus, NodeStatus, ProcessStatus, StatusReport } from '../control/status.ts';
+import type { ClusterSnapshot, ObservedNode } from '../engines/snapshot.ts';
+import type { GroupSpec } from '../topology/node.ts';
+import type { Region } from '../topology/region.ts';
+
+export interface StatusSources {
+  readonly installation: string;
+  readonly engine: string;
+  readonly survive: string;
+  readonly primaryRegion: string;
+  readonly startedAtMs: number;
+  readonly supervisorPid: number;
+  readonly regions: readonly Region[];
+  readonly groups: readonly GroupSpec[];
+  readonly snapshot: ClusterSnapshot;
+  readonly gateways: readonly ProcessStatus[];
+  readonly appServers: readonly ProcessStatus[];
+}
+
+/** A follower further behind than this is catching up rather than streaming along. */
+const CATCHING_UP_BYTES = 1024 * 1024;
+
+export function statusReport(sources: StatusSources): StatusReport {
+  const { snapshot } = sources;
+  return {
+    installation: sources.installation,
+    engine: sources.engine,
+    survive: sources.survive,
+    primaryRegion: sources.primaryRegion,
+    startedAt: new Date(sources.startedAtMs).toISOString(),
+    regions: sources.regions,
+    groups: sources.groups.map((group) => groupStatus(group, snapshot)),
+    nodes: sources.groups.flatMap((group) =>
+      group.nodes.map((spec): NodeStatus => {
+        const seen = snapshot.nodes[spec.name];
+        return {
+          name: spec.name,
+          group: spec.group,
+          kind: spec.kind,
+          region: spec.locality.region,
+          zone: spec.locality.zone,
+          state: stateOf(seen),
+          pid: seen?.pid ?? null,
+          port: seen?.port ?? 0,
+          position: seen?.position == null ? null : formatPosition(seen.position),
+          lagBytes: seen?.role === 'leader' ? 0 : (seen?.lagBytes ?? null),
+          lagMs: seen?.role === 'leader' ? 0 : rounded(seen?.lagMs ?? null),
+        };
+      }),
+    ),
+    gateways: sources.gateways,
+    appServers: sources.appServers,
+    supervisorPid: sources.supervisorPid,
+  };
+}
+
+function groupStatus(group: GroupSpec, snapshot: ClusterSnapshot): GroupStatus {
+  const seen = snapshot.groups[group.name];
+  return {
+    name: group.name,
+    homeRegion: group.homeRegion,
+    epoch: seen?.epoch ?? 0,
+    leader: seen?.leader ?? null,
+    ranges: Object.values(snapshot.ranges)
+      .filter((range) => range.group === group.name)
+      .map((range) => range.name),
+    accounts: seen?.accounts ?? null,
+    globalLagBytes: seen?.globalLagBytes ?? null,
+  };
+}
+
+function stateOf(seen: ObservedNode | undefined): NodeStatus['state'] {
+  if (seen === undefined || seen.role === 'unknown') return 'unknown';
+  if (seen.role === 'down') return 'down';
+  if (seen.role === 'leader') return 'leader';
+  const behind = seen.lagBytes ?? 0;
+  return seen.streaming && behind < CATCHING_UP_BYTES ? 'streaming' : 'catching-up';
+}
+
+/** PostgreSQL writes an LSN as two hexadecimal halves (docs, 8.20). */
+function formatPosition(position: bigint): string {
+  return `${(position >> 32n).toString(16).toUpperCase()}/${(position & 0xffff_ffffn).toString(16).toUpperCase()}`;
+}
+
+const rounded = (value: number | null): number | null => (value === null ? null : Math.round(value));

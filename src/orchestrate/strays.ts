@@ -1,0 +1,100 @@
+/**
+ * Processes that outlived their supervisor. A supervisor killed with -9 stops nothing, so every process
+ * it starts is written down first-thing, with the time the kernel says it began; the next start ends
+ * those that are still the same processes. (Pids are reused: the time tells.)
+ */
+import { appendFileSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import type { Clock } from '../kernel/clock.ts';
+import type { Host, HostedProcess, ProcessSpec } from '../kernel/host.ts';
+import type { Log } from '../kernel/log.ts';
+import { identify, lives, type ProcessIdentity } from '../control/process-identity.ts';
+
+interface Recorded extends ProcessIdentity {
+  readonly name: string;
+}
+
+const GRACE_MS = 2_000;
+
+export interface RecordedHost extends Host {
+  /** SIGKILL to all that runs, but for these names. */
+  killExcept(names: ReadonlySet<string>): void;
+}
+
+/** A host that writes down what it starts. */
+export function recordedHost(host: Host, file: string): RecordedHost {
+  const running = new Set<HostedProcess>();
+  return {
+    run: (spec, timeoutMs) => host.run(spec, timeoutMs),
+    freePort: () => host.freePort(),
+    spawn: async (spec: ProcessSpec): Promise<HostedProcess> => {
+      const process = await host.spawn(spec);
+      running.add(process);
+      void process.exited.then(() => running.delete(process));
+      const identity = await identify(process.pid);
+      if (identity !== undefined) {
+        const line: Recorded = { name: spec.name, ...identity };
+        appendFileSync(file, `${JSON.stringify(line)}\n`, { mode: 0o600 });
+      }
+      return process;
+    },
+    killExcept: (names) => {
+      for (const process of running) if (!names.has(process.name)) process.signal('SIGKILL');
+    },
+  };
+}
+
+/** Ends what an earlier supervisor left; empties the record. */
+export async function endStrays(
+  file: string,
+  options: {
+    readonly clock: Clock;
+    readonly log: Log;
+    /** How each is asked to end; 'keep' leaves it to the part that knows it. */
+    readonly how: (name: string) => NodeJS.Signals | 'keep';
+  },
+): Promise<number> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  const recorded = text.split('\n').flatMap(parseLine);
+  const strays = await living(recorded.filter((one) => options.how(one.name) !== 'keep'));
+  for (const stray of strays) {
+    options.log.warn('ending a process of an earlier run', { name: stray.name, pid: stray.pid });
+    const signal = options.how(stray.name);
+    if (signal !== 'keep') send(stray, signal);
+  }
+  const deadline = options.clock.monotonicMs() + GRACE_MS;
+  while ((await living(strays)).length > 0 && options.clock.monotonicMs() < deadline) {
+    await options.clock.sleep(20);
+  }
+  for (const stray of await living(strays)) send(stray, 'SIGKILL');
+  await writeFile(file, '', { mode: 0o600 });
+  return strays.length;
+}
+
+/** After an orderly stop there is nothing to look for. */
+export async function forgetProcesses(file: string): Promise<void> {
+  await rm(file, { force: true });
+}
+
+function parseLine(line: string): Recorded[] {
+  try {
+    const value = JSON.parse(line) as Recorded;
+    return Number.isInteger(value.pid) && value.pid > 1 ? [value] : [];
+  } catch {
+    // The line that a crash cut short.
+    return [];
+  }
+}
+
+async function living(recorded: readonly Recorded[]): Promise<Recorded[]> {
+  const answers = await Promise.all(recorded.map(lives));
+  return recorded.filter((_, index) => answers[index] === true);
+}
+
+function send(recorded: Recorded, signal: NodeJS.Signals): void {
+  try {
+    process.kill(recorded.pid, signal);
+  } catch {
+    // Ended meanwhile.
+  }
+}

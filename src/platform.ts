@@ -1,0 +1,303 @@
+/**
+ * The composition root: builds every part from a resolved configuration, starts them in order and
+ * stops them in reverse. The only file that knows everybody.
+ *
+ *   installation → emulated WAN → engine (servers, schema, ranges) → control server → gateways, app
+ */
+import { startAppHost, type AppHost } from './app/host.ts';
+import { startControlServer, type ControlServer } from './control/feed-server.ts';
+import type { StatusReport } from './control/status.ts';
+import type { ResolvedConfig } from './config/resolved.ts';
+import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
+import { adapterFor } from './engines/registry.ts';
+import { systemClock, type Clock } from './kernel/clock.ts';
+import { isMeridianError, MeridianError, messageOf } from './kernel/errors.ts';
+import type { Log } from './kernel/log.ts';
+import { systemRandom, type Random } from './kernel/random.ts';
+import { Scope } from './kernel/scope.ts';
+import { readMigrations } from './migrations/files.ts';
+import { desiredState } from './orchestrate/desired.ts';
+import { createLocalHost } from './orchestrate/drivers/local.ts';
+import { childEnvironment } from './orchestrate/environment.ts';
+import { startGateways, type Gateways } from './orchestrate/gateways.ts';
+import { openInstallation, type Installation } from './orchestrate/installation.ts';
+import { reconcile } from './orchestrate/reconcile.ts';
+import { statusReport } from './orchestrate/status.ts';
+import { endStrays, forgetProcesses, recordedHost, type RecordedHost } from './orchestrate/strays.ts';
+import { World } from './orchestrate/world.ts';
+import type { Platform, StartOptions } from './platform-api.ts';
+import type { Locality } from './topology/region.ts';
+import { directLinks, startWan, type Wan } from './wan/wan.ts';
+
+export type { Platform, StartOptions } from './platform-api.ts';
+
+/** What every stage of the start needs, and adds to. */
+interface Start {
+  readonly config: ResolvedConfig;
+  readonly desired: DesiredState;
+  readonly adapter: EngineAdapter;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly scope: Scope;
+  readonly signal: AbortSignal;
+  readonly startedAtMs: number;
+  readonly fail: (error: MeridianError) => void;
+  readonly begin: (line: string) => void;
+}
+
+interface Ground {
+  readonly installation: Installation;
+  readonly host: RecordedHost;
+}
+
+interface Data extends Ground {
+  readonly engine: Engine;
+  readonly control: ControlServer;
+  readonly world: World;
+  /** Set once it has started; status is asked for earlier. */
+  edge?: Edge;
+}
+
+interface Edge {
+  readonly gateways: Gateways;
+  readonly app: AppHost | undefined;
+}
+
+/** Rejects with what went wrong, after stopping all that had been started. */
+export async function startPlatform(
+  config: ResolvedConfig,
+  options: StartOptions,
+): Promise<Platform> {
+  const clock = options.clock ?? systemClock;
+  const startedAt = clock.monotonicMs();
+  let fail: (error: MeridianError) => void = () => {};
+  const failed = new Promise<MeridianError>((resolve) => {
+    fail = resolve;
+  });
+  const signal = options.signal ?? new AbortController().signal;
+  const start: Start = {
+    config,
+    desired: desiredState(config, await readMigrations(config.migrationsDirectory)),
+    adapter: adapterFor(config.engine.adapter),
+    clock,
+    random: systemRandom,
+    log: options.log,
+    scope: new Scope(),
+    signal,
+    startedAtMs: clock.now(),
+    fail,
+    begin: (line) => {
+      if (signal.aborted) throw new MeridianError('ERR_ABORTED', 'the start was interrupted');
+      options.onProgress(line);
+    },
+  };
+  try {
+    const ground = await prepareGround(start, options.fresh);
+    const data = await startData(start, ground);
+    const edge = await startEdge(start, data);
+    data.edge = edge;
+    await ground.installation.announce(data.control.url);
+    return {
+      readyMs: Math.round(clock.monotonicMs() - startedAt),
+      fresh: ground.installation.fresh,
+      gateways: edge.gateways.urls,
+      env: controlEnvironment(data),
+      status: () => statusOf(start, data),
+      failed,
+      stop: () => start.scope.close(),
+      kill: () => {
+        data.engine.kill();
+        ground.host.killExcept(databaseNodes(start.desired));
+      },
+    };
+  } catch (error) {
+    await start.scope.close().catch((reason: unknown) => {
+      options.log.error('stopping after a failed start failed too', { reason: messageOf(reason) });
+    });
+    throw error;
+  }
+}
+
+/** The lock, the documents, and nothing left running of an earlier start. */
+async function prepareGround(start: Start, fresh: boolean): Promise<Ground> {
+  const { config, clock, log, scope } = start;
+  const nodes = databaseNodes(start.desired);
+  const installation = await openInstallation({
+    directory: config.dataDirectory,
+    clock,
+    discard: fresh,
+    beforeReading: async ({ processesFile }) => {
+      // Database servers that keep their data are stopped by the engine, in their own way.
+      const database = fresh ? 'SIGQUIT' : 'keep';
+      const how = (name: string): NodeJS.Signals | 'keep' =>
+        nodes.has(name) ? database : 'SIGTERM';
+      await endStrays(processesFile, { clock, log, how });
+      if (fresh) await start.adapter.discard(config.dataDirectory);
+    },
+  });
+  scope.push('installation', () => installation.close());
+  const host = recordedHost(createLocalHost(start.random), installation.processesFile);
+  // Released after everything that it records.
+  scope.push('process record', () => forgetProcesses(installation.processesFile));
+  return { installation, host };
+}
+
+async function startData(start: Start, ground: Ground): Promise<Data> {
+  const { config, desired, clock, random, log, scope } = start;
+  const { installation, host } = ground;
+  start.begin(
+    installation.fresh ? 'creating the database servers' : 'starting the database servers',
+  );
+  const wan = await openWan(start, ground);
+  const world = new World({
+    regions: config.regions,
+    groups: desired.groups,
+    primaryGroup: desired.primaryGroup,
+    latency: config.latency.matrix,
+    link: (route) => wan.link(route),
+  });
+  const engine = await start.adapter.open(config.engine.options, {
+    ...{ clock, random, log, host, links: wan },
+    store: installation.engineStore,
+    directory: config.dataDirectory,
+    onRoutes: () => {
+      world.changed();
+    },
+    onFailure: (error) => {
+      start.fail(asMeridian(error));
+    },
+  });
+  scope.push('engine', () => engine.stop());
+  world.attach({ routes: () => engine.routes() });
+  await reconcile(engine, desired, { clock, log, signal: start.signal });
+  const servers = databaseNodes(desired).size;
+  start.begin(
+    `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
+  );
+  const control = await startControlServer({
+    ...{ host: '127.0.0.1', port: config.controlPort, token: installation.controlToken },
+    ...{ clock, log },
+    hello: () => ({
+      kind: 'hello',
+      installation: installation.id,
+      supervisorStart: start.startedAtMs,
+      engine: config.engine.adapter,
+      regions: config.regions,
+      primaryRegion: config.primaryRegion,
+      latency: config.latency.matrix,
+      database: engine.applicationCredentials(),
+      gateway: config.gateway,
+    }),
+    view: (subscriber) => world.viewFrom(subscriber),
+    status: () => statusOf(start, data),
+    activity: () => {
+      engine.noteActivity();
+    },
+  });
+  scope.push('control server', () => control[Symbol.asyncDispose]());
+  world.attach({
+    publish: () => {
+      control.publish();
+    },
+  });
+  const data: Data = { ...ground, engine, control, world };
+  return data;
+}
+
+/** Gateways and app servers, started side by side and stopped so: draining times don't add up. */
+async function startEdge(start: Start, data: Data): Promise<Edge> {
+  const { config, clock, random, log } = start;
+  const { host, installation, world } = data;
+  start.begin('starting the gateways and app servers');
+  const environment = (place: Locality, name: string): Record<string, string> => ({
+    ...childEnvironment(),
+    ...controlEnvironment(data),
+    MERIDIAN_REGION: place.region,
+    MERIDIAN_ZONE: place.zone,
+    MERIDIAN_PROCESS: name,
+  });
+  const shared = {
+    ...{ host, clock, random, log, regions: config.regions },
+    logDirectory: installation.logDirectory,
+  };
+  const [app, gateways] = await Promise.allSettled([
+    config.app === undefined
+      ? undefined
+      : startAppHost({
+          ...shared,
+          options: config.app,
+          controlEnv: (region, zone, name) => environment({ region, zone }, name),
+          onChange: (servers) => {
+            world.appServersAre(servers);
+          },
+        }),
+    startGateways({
+      ...shared,
+      gateway: config.gateway,
+      controlEnv: environment,
+      startTimeoutMs: config.startTimeoutMs,
+    }),
+  ]);
+  start.scope.push('gateways and app servers', async () => {
+    await Promise.all([
+      gateways.status === 'fulfilled' ? gateways.value.stop() : undefined,
+      app.status === 'fulfilled' ? app.value?.close() : undefined,
+    ]);
+  });
+  if (gateways.status === 'rejected') throw gateways.reason as Error;
+  if (app.status === 'rejected') throw app.reason as Error;
+  return { gateways: gateways.value, app: app.value };
+}
+
+async function openWan(start: Start, ground: Ground): Promise<Wan> {
+  const { config, clock, log, scope } = start;
+  if (!config.latency.emulated) return directLinks();
+  const wan = await startWan({
+    ...{ host: ground.host, clock, log },
+    latency: config.latency.matrix,
+    scale: config.latency.scale,
+    logFile: `${ground.installation.logDirectory}/wan.log`,
+    env: childEnvironment(),
+  });
+  scope.push('emulated WAN', () => wan[Symbol.asyncDispose]());
+  void wan.ended.then(() => {
+    if (!scope.closed) {
+      start.fail(new MeridianError('ERR_PROCESS_FAILED', 'the emulated WAN ended unasked'));
+    }
+  });
+  return wan;
+}
+
+async function statusOf(start: Start, data: Data): Promise<StatusReport> {
+  const { config, desired } = start;
+  return statusReport({
+    installation: data.installation.id,
+    engine: config.engine.adapter,
+    survive: config.survive,
+    primaryRegion: config.primaryRegion,
+    startedAtMs: start.startedAtMs,
+    supervisorPid: process.pid,
+    regions: config.regions,
+    groups: desired.groups,
+    snapshot: await data.engine.observe({}),
+    gateways: data.edge?.gateways.status() ?? [],
+    appServers: data.edge?.app?.status() ?? [],
+  });
+}
+
+function controlEnvironment(data: Pick<Data, 'control' | 'installation'>): Record<string, string> {
+  return {
+    MERIDIAN_CONTROL_URL: data.control.url,
+    MERIDIAN_CONTROL_TOKEN: data.installation.controlToken,
+  };
+}
+
+function databaseNodes(desired: DesiredState): Set<string> {
+  return new Set(desired.groups.flatMap((group) => group.nodes.map((node) => node.name)));
+}
+
+function asMeridian(error: unknown): MeridianError {
+  if (isMeridianError(error)) return error;
+  return new MeridianError('ERR_INTERNAL', messageOf(error), { cause: error });
+}
