@@ -100,7 +100,15 @@ async function install(root, reason) {
   }
   say(`installing dependencies (npm ci, without install scripts): ${reason}.`);
   const [command, ...before] = findNpm();
-  const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--package-lock=true'];
+  const options = [
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--no-update-notifier',
+    '--package-lock=true',
+    // A warning is enough where a dependency of a dependency asks for a newer Node than it needs.
+    '--engine-strict=false',
+  ];
   // Compiler and PostgreSQL are among them, whatever NODE_ENV or `omit` say.
   const include = ['--include=dev', '--include=optional'];
   let errors = '';
