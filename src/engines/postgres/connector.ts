@@ -67,6 +67,10 @@ function createPool(services: ConnectorServices, target: SessionTarget): pg.Pool
     pipeline: true,
     keepAlive: true,
   } as pg.PoolConfig);
+  // Between transactions and while one is being given up nobody else listens.
+  pool.on('connect', (client) => {
+    client.on('error', () => {});
+  });
   pool.on('error', (error) => {
     // An idle connection ended (a node restarted): the pool has dropped it already.
     services.log.debug('an idle connection ended', { node: target.node.name, error: error.message });

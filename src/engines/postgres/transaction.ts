@@ -37,6 +37,8 @@ export class PostgresTransaction implements SessionTransaction {
   readonly #target: SessionTarget;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
+  /** The connection ended under us; what is sent afterwards never leaves this process. */
+  readonly #onLost: (error: Error) => void;
   #state: State = 'new';
   #scope = -1;
   #failure: MeridianError | undefined;
@@ -52,6 +54,10 @@ export class PostgresTransaction implements SessionTransaction {
       socketOf(client).destroy(this.#broken);
     };
     signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#onLost = (error) => {
+      this.#broken ??= error;
+    };
+    client.on('error', this.#onLost);
   }
 
   get failure(): MeridianError | undefined {
@@ -83,6 +89,8 @@ export class PostgresTransaction implements SessionTransaction {
   async commit(): Promise<Position> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#state === 'new') await this.query(0, { text: 'SELECT 1', values: [] });
+    // Known to be lost before COMMIT was sent: then it was not committed.
+    if (this.#broken !== undefined) throw this.#fail(this.#broken, 'commit');
     const { access, group } = this.#target;
     let waitCancelled = false;
     const onNotice = (notice: { code?: string | undefined }): void => {
@@ -190,6 +198,7 @@ export class PostgresTransaction implements SessionTransaction {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#client.off('error', this.#onLost);
     this.#client.release(this.#broken);
   }
 }
