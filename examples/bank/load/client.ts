@@ -1,0 +1,120 @@
+/**
+ * HTTP to the gateways, as a client in each region: keep-alive connections, a deadline that travels,
+ * and an answer that says whether a write happened, didn't, or may have.
+ */
+import { Pool } from 'undici';
+
+export interface CallOptions {
+  readonly region: string;
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly token?: string;
+  readonly body?: object;
+}
+
+export type Answer =
+  | {
+      readonly kind: 'done';
+      readonly body: Readonly<Record<string, unknown>>;
+      readonly token: string;
+    }
+  /** The business said no: nothing happened. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly code: string; readonly outcome: 'none' | 'unknown' };
+
+/** Counters that each server reports about itself, by code. */
+export type ReportRetries = (server: string, retries: Readonly<Record<string, number>>) => void;
+
+const CONNECTIONS_PER_REGION = 128;
+const REQUEST_TIMEOUT_MS = 10_000;
+/** The gateway is given less than we wait, so that its own answer arrives. */
+const GATEWAY_TIMEOUT_MS = 8_000;
+
+export class GatewayClients {
+  readonly #pools: ReadonlyMap<string, Pool>;
+  readonly #reportRetries: ReportRetries;
+
+  constructor(gateways: ReadonlyMap<string, string>, reportRetries: ReportRetries = () => {}) {
+    this.#reportRetries = reportRetries;
+    this.#pools = new Map(
+      [...gateways].map(([region, url]) => [
+        region,
+        new Pool(url, {
+          connections: CONNECTIONS_PER_REGION,
+          headersTimeout: REQUEST_TIMEOUT_MS,
+          bodyTimeout: REQUEST_TIMEOUT_MS,
+          connectTimeout: REQUEST_TIMEOUT_MS,
+        }),
+      ]),
+    );
+  }
+
+  /** Never rejects. */
+  async call({ region, method, path, token, body }: CallOptions): Promise<Answer> {
+    const headers: Record<string, string> = { 'meridian-timeout-ms': String(GATEWAY_TIMEOUT_MS) };
+    if (token !== undefined) headers['meridian-token'] = token;
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    try {
+      const pool = this.#pools.get(region);
+      if (pool === undefined) throw new Error(`no gateway for ${region}`);
+      const response = await pool.request({
+        method,
+        path,
+        headers,
+        body: body === undefined ? null : JSON.stringify(body),
+      });
+      const text = await response.body.text();
+      this.#noteRetries(response.headers);
+      return answerOf(response.statusCode, text, response.headers['meridian-token']);
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      return {
+        kind: 'failed',
+        code: typeof code === 'string' ? code : 'NETWORK',
+        outcome: 'unknown',
+      };
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+  }
+
+  #noteRetries(headers: Readonly<Record<string, string | string[] | undefined>>): void {
+    const server = headers['bank-server'];
+    const retries = headers['bank-retries'];
+    if (typeof server !== 'string' || typeof retries !== 'string') return;
+    this.#reportRetries(server, JSON.parse(retries) as Record<string, number>);
+  }
+}
+
+/** Reads an HTTP answer. Whatever doesn't say clearly that nothing happened, may have happened. */
+export function answerOf(
+  status: number,
+  text: string,
+  token: string | string[] | undefined,
+): Answer {
+  const body = parseObject(text);
+  if (status >= 200 && status < 300 && body !== undefined) {
+    return { kind: 'done', body, token: typeof token === 'string' ? token : '' };
+  }
+  const refused = body?.['refused'];
+  if (status === 409 && typeof refused === 'string') return { kind: 'refused', reason: refused };
+  const error = body?.['error'] as { code?: unknown; outcome?: unknown } | undefined;
+  return {
+    kind: 'failed',
+    code: typeof error?.code === 'string' ? error.code : `HTTP_${String(status)}`,
+    outcome: error?.outcome === 'none' ? 'none' : 'unknown',
+  };
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
