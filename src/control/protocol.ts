@@ -2,9 +2,12 @@
  * What the supervisor and its processes say to each other: newline-delimited JSON over HTTP on
  * loopback, authorised by the installation's control token (Authorization: Bearer).
  *
- *   GET  /v1/feed?region=R&zone=Z&process=NAME   an endless stream of FeedMessage
- *   GET  /v1/status                              one StatusReport (src/control/status.ts)
- *   POST /v1/activity                            ActivityReport: keeps heartbeats frequent
+ *   GET  /v1/feed?region=R&zone=Z&process=NAME&pid=P   an endless stream of FeedMessage
+ *   GET  /v1/status                                    one StatusReport (src/control/status.ts)
+ *   POST /v1/activity                                  ActivityReport: keeps heartbeats frequent
+ *
+ * Refusals have a status and { error: { code, message, remedy } }. An empty zone stands for the
+ * region's first one; the pid is optional.
  *
  * Subscribers keep the last view when the stream breaks, and reconnect with back-off: routing works
  * while the control plane is down.
@@ -23,6 +26,8 @@ export interface DatabaseCredentials {
 export interface FeedHello {
   readonly kind: 'hello';
   readonly installation: string;
+  /** Rises with every start of the supervisor; a later one's views replace an earlier one's. */
+  readonly supervisorStart: number;
   readonly engine: string;
   readonly regions: readonly Region[];
   readonly primaryRegion: string;
@@ -52,3 +57,8 @@ export interface ActivityReport {
   /** Reads with bounded staleness since the last report. */
   readonly boundedReads: number;
 }
+
+/** A message longer than this breaks the stream: some 10,000 nodes and ranges fit. */
+export const FEED_LINE_MAX_BYTES = 4 * 1024 * 1024;
+export const SUBSCRIBERS_MAX = 256;
+export const REQUEST_BODY_MAX_BYTES = 16 * 1024;

@@ -4,7 +4,10 @@ import type { FeedHello } from './protocol.ts';
 
 export interface ControlSubscription extends AsyncDisposable {
   readonly hello: FeedHello;
-  /** The newest view received. */
+  /**
+   * The newest view received. Its version only ever rises, also across restarts of the supervisor: the
+   * subscription renumbers where it must.
+   */
   readonly view: RoutingView;
   /** Called after each newer view; returns the unsubscriber. */
   onView(listener: (view: RoutingView) => void): () => void;

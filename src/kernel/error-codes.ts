@@ -192,6 +192,16 @@ export const ERROR_CODES = {
     503,
     'Check that `meridian up` runs and that MERIDIAN_CONTROL_URL points to it.',
   ),
+  ERR_CONTROL_UNAUTHORIZED: entry(
+    'operator',
+    401,
+    'Pass the control token of this installation: `meridian up` sets MERIDIAN_CONTROL_TOKEN.',
+  ),
+  ERR_CONTROL_REQUEST: entry(
+    'never',
+    400,
+    'Correct the request to the control server, as the message says.',
+  ),
   // Gateway
   ERR_GATEWAY_NO_ACCOUNT: entry(
     'never',

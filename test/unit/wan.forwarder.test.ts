@@ -4,36 +4,12 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import { systemClock, type Clock } from '../../src/kernel/clock.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
 import { WINDOW_BYTES } from '../../src/wan/delay-line.ts';
 import { openForwarder, splitRoundTrip } from '../../src/wan/forwarder.ts';
 import type { CutState } from '../../src/wan/link.ts';
+import { countingClock } from '../support/clocks.ts';
 import { closed, dial, echo, listen, receive, roundTrip } from '../support/sockets.ts';
-
-/** The system's clock, with its armed timers counted. */
-function countingClock(): Clock & { armed: number } {
-  const clock = {
-    ...systemClock,
-    armed: 0,
-    schedule: (ms: number, call: () => void) => {
-      let live = true;
-      clock.armed += 1;
-      const end = (): void => {
-        if (live) clock.armed -= 1;
-        live = false;
-      };
-      const cancel = systemClock.schedule(ms, () => {
-        end();
-        call();
-      });
-      return () => {
-        end();
-        cancel();
-      };
-    },
-  };
-  return clock;
-}
 
 const openHandles = (): number =>
   process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length;
