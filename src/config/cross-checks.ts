@@ -72,11 +72,12 @@ function checkRegions(config: MeridianConfig): Problem[] {
 
 function checkPrimary(config: MeridianConfig): Problem[] {
   const names = Object.keys(config.regions);
-  if (names.includes(config.primaryRegion)) return [];
+  // Without regions that is the problem, told once.
+  if (names.length === 0 || names.includes(config.primaryRegion)) return [];
   return [
     {
       path: 'primaryRegion',
-      expected: `one of the regions ${names.join(', ') || '(none declared)'}`,
+      expected: `one of the regions ${names.join(', ')}`,
       found: quote(config.primaryRegion),
       ...suggest(config.primaryRegion, names),
     },
