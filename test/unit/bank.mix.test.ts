@@ -48,10 +48,8 @@ describe('bank mix', () => {
         const found = share(part, (request) => request.kind === kind);
         assert.ok(Math.abs(found - expected) <= 0.002, `${kind}: ${String(found)}`);
       }
-      assert.equal(
-        share(part, (request) => classOf(request) === 'global read'),
-        0.13,
-      );
+      const global = share(part, (request) => classOf(request) === 'global read');
+      assert.ok(Math.abs(global - 0.13) <= 0.002, String(global));
     }
   });
 
