@@ -3,6 +3,7 @@
  * key, what was expected, what was found and, where it helps, what to do. Values that may be secrets
  * are never repeated.
  */
+import { inspect } from 'node:util';
 import type { z } from 'zod';
 import { MeridianError } from '../kernel/errors.ts';
 import { formatProblems, nearestName, type Problem } from '../kernel/problem.ts';
@@ -36,7 +37,7 @@ export function describeFound(value: unknown, path: Path): string {
   if (typeof value === 'object') return 'an object';
   const secret = path.some((part) => /^env$|passw|secret|token|credential/i.test(String(part)));
   if (secret) return `a ${typeof value}`;
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const shown = typeof value === 'string' ? JSON.stringify(value) : inspect(value);
   return shown.length > 60 ? `${shown.slice(0, 57)}…` : shown;
 }
 
@@ -66,7 +67,7 @@ function alternativeIssues(issue: Issue): Issue[] | undefined {
   const meant = issue.errors.find((issues) =>
     issues.every((item) => item.path.length > 0 || item.code === 'unrecognized_keys'),
   );
-  return meant?.map((item) => ({ ...item, path: [...issue.path, ...item.path] }) as Issue);
+  return meant?.map((item) => ({ ...item, path: [...issue.path, ...item.path] }));
 }
 
 function toProblems(issue: Issue, root: unknown): Problem[] {

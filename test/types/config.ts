@@ -37,10 +37,10 @@ void accepted;
 const regions = { 'us-east': {}, 'eu-west': { zones: ['a', 'b', 'c', 'd'] } };
 const tables = { orders: regional({ by: 'account_id' }), currencies: global() };
 
-defineConfig({ regions, primaryRegion: 'us-east', tables });
-defineConfig(() => ({ regions, primaryRegion: 'eu-west', tables }));
-defineConfig(() => Promise.resolve({ regions, primaryRegion: 'eu-west' as const, tables }));
-defineConfig({
+void defineConfig({ regions, primaryRegion: 'us-east', tables });
+void defineConfig(() => ({ regions, primaryRegion: 'eu-west', tables }));
+void defineConfig(() => Promise.resolve({ regions, primaryRegion: 'eu-west' as const, tables }));
+void defineConfig({
   regions: { 'us-east': {}, 'eu-west': { coordinates: { latitude: 53, longitude: -6 } } },
   primaryRegion: 'us-east',
   survive: 'zone',
@@ -57,14 +57,19 @@ defineConfig({
 });
 
 // @ts-expect-error -- no such region
-defineConfig({ regions, primaryRegion: 'us-west', tables });
+void defineConfig({ regions, primaryRegion: 'us-west', tables });
 // @ts-expect-error -- tables are required
-defineConfig({ regions, primaryRegion: 'us-east' });
+void defineConfig({ regions, primaryRegion: 'us-east' });
 // @ts-expect-error -- an unknown survival goal
-defineConfig({ regions, primaryRegion: 'us-east', tables, survive: 'planet' });
+void defineConfig({ regions, primaryRegion: 'us-east', tables, survive: 'planet' });
 // @ts-expect-error -- an unknown region among the ports
-defineConfig({ regions, primaryRegion: 'us-east', tables, gateway: { ports: { 'us-west': 1 } } });
-defineConfig({
+void defineConfig({
+  regions,
+  primaryRegion: 'us-east',
+  tables,
+  gateway: { ports: { 'us-west': 1 } },
+});
+void defineConfig({
   regions,
   primaryRegion: 'us-east',
   tables,
@@ -72,6 +77,6 @@ defineConfig({
   latency: { betweenRegionsMs: { 'us-east|x': 1 } },
 });
 // @ts-expect-error -- a misspelt key
-defineConfig({ regions, primaryRegion: 'us-east', tables, gatway: {} });
+void defineConfig({ regions, primaryRegion: 'us-east', tables, gatway: {} });
 // @ts-expect-error -- regional needs its account column
 regional({});

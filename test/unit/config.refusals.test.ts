@@ -50,6 +50,8 @@ const refused: readonly (readonly [string, unknown, string, RegExp])[] = [
     /at least 3 regions/,
   ],
   ['no groups', change({ groupsPerRegion: 0 }), 'groupsPerRegion', /1 to 16, found 0/],
+  ['no number of groups', change({ groupsPerRegion: Number.NaN }), 'groupsPerRegion', /NaN/],
+  ['a big integer', change({ groupsPerRegion: 1n }), 'groupsPerRegion', /found 1n/],
   ['half a range', change({ rangesPerRegion: 1.5 }), 'rangesPerRegion', /whole.*found 1.5/],
   ['latency as text', change({ latency: 'on' }), 'latency', /'off', or an object.*"on"/],
   [
