@@ -6,8 +6,8 @@
  *   node dist/bench/doubts/idle-servers.js [seconds per variant = 20] [memory]
  */
 import { family, printTable, processTitle, pssMb } from './measure.ts';
-import { Server, sleep, until, withWorkspace } from './postgres.ts';
-import type { Settings } from './postgres.ts';
+import { sleep, until, withWorkspace } from './postgres.ts';
+import type { Settings, Server } from './postgres.ts';
 import { startZoneGroup } from './zone-group.ts';
 import type { ZoneGroup } from './zone-group.ts';
 

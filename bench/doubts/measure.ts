@@ -97,7 +97,7 @@ export function printTable(
 }
 
 function show(value: unknown): string {
-  if (typeof value !== 'number') return value === undefined ? '' : String(value as string);
+  if (typeof value !== 'number') return value === undefined ? '' : String(value);
   if (Number.isInteger(value)) return String(value);
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

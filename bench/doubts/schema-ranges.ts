@@ -4,7 +4,7 @@
  * changes. The server's own CPU per transaction is given beside transactions per second, since the
  * client shares the machine.
  *
- *   node dist/bench/doubts/schema-ranges.js [counts = 1,100,1000,5000] [seconds = 6]
+ *   node dist/bench/doubts/schema-ranges.js [counts = 1,100,1000,5000] [seconds a round = 3]
  */
 import * as fs from 'node:fs';
 import * as path from 'node:path';
@@ -13,9 +13,10 @@ import { family, median, printTable, pssMb } from './measure.ts';
 import { Server, sleep, withWorkspace } from './postgres.ts';
 
 const COUNTS = (process.argv[2] ?? '1,100,1000,5000').split(',').map(Number);
-const SECONDS = Number(process.argv[3] ?? 6);
+const SECONDS = Number(process.argv[3] ?? 3);
 const ACCOUNTS = 20_000;
-const POOL = 8;
+const POOL = 4;
+const ROUNDS = 5;
 const TABLES = ['account', 'savings', 'checking', 'ledger'] as const;
 
 /** What a regional migration makes: four tables, row security, grants; every table has text. */
@@ -58,7 +59,9 @@ async function fill(client: pg.Client, ranges: number): Promise<void> {
        insert into ${schema}.ledger (account_id, amount) select a, 0 from ${accounts}`,
     );
   }
-  await client.query('analyze; checkpoint');
+  // Apart: several statements in one message are one transaction, and its locks are limited.
+  await client.query('analyze');
+  await client.query('checkpoint');
 }
 
 async function addColumn(client: pg.Client, ranges: number): Promise<number> {
@@ -100,42 +103,51 @@ async function transact(client: pg.Client, load: Load, account: number): Promise
   await client.query('commit');
 }
 
-interface Throughput {
-  readonly tps: number;
-  readonly serverUs: number;
-  readonly poolPss: number;
+/** Connections that stay for all rounds, so that a backend has met most ranges when it counts. */
+interface Pool {
+  readonly load: Load;
+  readonly clients: readonly pg.Client[];
+  readonly tps: number[];
+  readonly serverUs: number[];
 }
 
-async function throughput(server: Server, load: Load): Promise<Throughput> {
+const pidOf = (client: pg.Client): number =>
+  (client as unknown as { readonly processID: number }).processID;
+
+async function openPool(server: Server, load: Load): Promise<Pool> {
   const clients = await Promise.all(
     Array.from({ length: POOL }, () => server.connect({ user: 'app' })),
   );
-  const pids = clients.map((client) => (client as unknown as { processID: number }).processID);
+  const pool = { load, clients, tps: [], serverUs: [] };
+  await drive(pool, load.ranges >= 1_000 ? 2 * SECONDS : 1);
+  return pool;
+}
+
+async function drive(pool: Pool, seconds: number): Promise<number> {
   let done = 0;
-  let stopAt = performance.now() + warmUpSeconds(load.ranges) * 1_000;
+  const stopAt = performance.now() + seconds * 1_000;
   const loop = async (client: pg.Client): Promise<void> => {
     while (performance.now() < stopAt) {
       const account = Math.floor(Math.random() * ACCOUNTS);
-      await transact(client, load, account).then(
+      await transact(client, pool.load, account).then(
         () => done++,
         async () => await client.query('rollback'),
       );
     }
   };
-  await Promise.all(clients.map(loop));
-  const before = family(pids);
-  done = 0;
-  stopAt = performance.now() + SECONDS * 1_000;
-  await Promise.all(clients.map(loop));
-  let cpu = 0;
-  for (const [pid, now] of family(pids)) cpu += now.cpuMs - (before.get(pid)?.cpuMs ?? 0);
-  const poolPss = pssMb(pids) / POOL;
-  for (const client of clients) await client.end();
-  return { tps: done / SECONDS, serverUs: (cpu * 1_000) / done, poolPss };
+  await Promise.all(pool.clients.map(loop));
+  return done;
 }
 
-/** Long enough that a backend has met most ranges before the clock starts. */
-const warmUpSeconds = (ranges: number): number => (ranges >= 1_000 ? 2 * SECONDS : SECONDS / 2);
+async function round(pool: Pool): Promise<void> {
+  const pids = pool.clients.map(pidOf);
+  const before = family(pids);
+  const done = await drive(pool, SECONDS);
+  let cpu = 0;
+  for (const [pid, now] of family(pids)) cpu += now.cpuMs - (before.get(pid)?.cpuMs ?? 0);
+  pool.tps.push(done / SECONDS);
+  pool.serverUs.push((cpu * 1_000) / done);
+}
 
 async function touch(client: pg.Client, ranges: readonly number[]): Promise<number> {
   const times: number[] = [];
@@ -168,7 +180,7 @@ function countFiles(dir: string): number {
 
 async function memory(server: Server, ranges: number): Promise<Record<string, unknown>> {
   const client = await server.connect({ user: 'app' });
-  const pid = (client as unknown as { processID: number }).processID;
+  const pid = pidOf(client);
   await touch(client, [1]);
   const [baseCache, basePss] = [await cacheMb(client), pssMb([pid])];
   const some = Array.from(
@@ -196,63 +208,86 @@ async function restarts(server: Server): Promise<string> {
   server.configure({}, { fsync: 'on' });
   await server.stop();
   const clean = await server.start(120_000);
-  await server.run('create table if not exists dirty (n int); insert into dirty values (1)');
-  await server.stop('SIGKILL');
-  await sleep(500);
-  const crash = await server.start(120_000);
-  server.configure({}, { recovery_init_sync_method: 'syncfs' });
-  await server.stop('SIGKILL');
-  await sleep(500);
-  const syncfs = await server.start(120_000);
-  return [clean, crash, syncfs].map((ms) => ms.toFixed(0)).join(' / ');
+  const crashes: number[] = [];
+  for (const method of ['fsync', 'fsync', 'syncfs']) {
+    await server.run('create table if not exists dirty (n int); insert into dirty values (1)');
+    server.configure({}, { recovery_init_sync_method: method });
+    await server.stop('SIGKILL');
+    await sleep(500);
+    crashes.push(await server.start(120_000));
+  }
+  return [clean, ...crashes].map((ms) => ms.toFixed(0)).join(' / ');
 }
 
-async function studyCount(ranges: number): Promise<Record<string, unknown>> {
+interface Study {
+  readonly server: Server;
+  readonly ranges: number;
+  readonly row: Record<string, unknown>;
+  readonly pools: Pool[];
+}
+
+async function prepare(ranges: number): Promise<Study> {
   const server = await Server.create(`n${String(ranges)}`, {
     fsync: 'off',
     shared_buffers: '16MB',
     max_wal_size: '1GB',
-    autovacuum_naptime: '1min',
   });
   server.initdb();
   server.configure({});
   await server.start();
   const admin = await server.connect();
-  await admin.query('create role app login');
-  const created = await createRanges(admin, ranges);
+  await admin.query('create role app login; grant pg_read_all_stats to app');
+  const row: Record<string, unknown> = {};
+  row['create a range, ms'] = await createRanges(admin, ranges);
   await fill(admin, ranges);
-  const row: Record<string, unknown> = { ranges, 'create a range, ms': created };
   row['add a column, ms per range'] = await addColumn(admin, ranges);
   Object.assign(row, await memory(server, ranges));
-  for (const style of ['unprepared', 'prepared', 'prepared per range'] as const) {
-    const figures = await throughput(server, { ranges, style });
-    row[`${style}: tps, server us/txn, backend PSS MB`] =
-      `${figures.tps.toFixed(0)}, ${figures.serverUs.toFixed(0)}, ${figures.poolPss.toFixed(1)}`;
-  }
-  const { catalog, total } = (
-    await admin.query<{ catalog: string; total: string }>(
-      `select pg_database_size(current_database()) / 1048576 total,
-         sum(pg_total_relation_size(oid)) / 1048576 catalog from pg_class
-        where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r'`,
-    )
-  ).rows[0] as { catalog: string; total: string };
+  const { rows } = await admin.query<{ catalog: string; total: string }>(
+    `select pg_database_size(current_database()) / 1048576 total,
+       sum(pg_total_relation_size(oid)) / 1048576 catalog from pg_class
+      where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r'`,
+  );
   await admin.end();
-  row['catalog / database MB'] = `${Number(catalog).toFixed(0)} / ${Number(total).toFixed(0)}`;
+  row['catalog / database MB'] =
+    `${Number(rows[0]?.catalog).toFixed(0)} / ${Number(rows[0]?.total).toFixed(0)}`;
   row['files'] = countFiles(path.join(server.dir, 'base'));
-  row['start clean / crash / crash with syncfs, ms'] = await restarts(server);
-  await server.stop('SIGQUIT');
-  fs.rmSync(server.dir, { recursive: true, force: true });
-  process.stdout.write(`${JSON.stringify(row)}\n`);
-  return row;
+  process.stdout.write(`${String(ranges)} ranges: ${JSON.stringify(row)}\n`);
+  return { server, ranges, row, pools: [] };
+}
+
+/** Rounds go round all counts and styles in turn, so that a noisy minute harms all alike. */
+async function throughputs(studies: readonly Study[]): Promise<void> {
+  for (const { server, ranges, pools } of studies) {
+    for (const style of ['unprepared', 'prepared', 'prepared per range'] as const) {
+      pools.push(await openPool(server, { ranges, style }));
+    }
+  }
+  for (let turn = 0; turn < ROUNDS; turn++) {
+    for (const { pools } of studies) for (const pool of pools) await round(pool);
+  }
+  for (const { pools, row } of studies) {
+    for (const pool of pools) {
+      const pss = pssMb(pool.clients.map(pidOf)) / POOL;
+      row[`${pool.load.style}: tps, server us/txn, backend PSS MB`] =
+        `${median(pool.tps).toFixed(0)}, ${median(pool.serverUs).toFixed(0)}, ${pss.toFixed(0)}`;
+      for (const client of pool.clients) await client.end();
+    }
+  }
 }
 
 await withWorkspace('schemas', async () => {
-  const studied: Record<string, unknown>[] = [];
-  for (const ranges of COUNTS) studied.push(await studyCount(ranges));
-  const keys = Object.keys(studied[0] ?? {}).filter((key) => key !== 'ranges');
-  const rows = keys.map((key) => ({
-    what: key,
-    ...Object.fromEntries(studied.map((row) => [`${String(row['ranges'])} ranges`, row[key]])),
+  const studies: Study[] = [];
+  for (const ranges of COUNTS) studies.push(await prepare(ranges));
+  await throughputs(studies);
+  for (const { server, row } of studies) {
+    row['start: clean / crash / crash again / crash, syncfs; ms'] = await restarts(server);
+    await server.stop('SIGQUIT');
+  }
+  const rows = Object.keys(studies[0]?.row ?? {}).map((what) => ({
+    what,
+    ...Object.fromEntries(
+      studies.map(({ ranges, row }) => [`${String(ranges)} ranges`, row[what]]),
+    ),
   }));
   printTable('A range per schema, 20 000 accounts in all', rows);
 });
