@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { SlotReader, Writers } from './failover-load.ts';
 import { median, printTable, quantile } from './measure.ts';
+import type { Row } from './measure.ts';
 import { until, workspace } from './postgres.ts';
 import type { Server } from './postgres.ts';
 
@@ -50,7 +51,7 @@ const span = (values: readonly number[]): string =>
     : `${median(values).toFixed(0)} / ${quantile(values, 0.95).toFixed(0)} / ` +
       `${Math.max(...values).toFixed(0)} (n=${String(values.length)})`;
 
-async function check(state: Ended, reader: SlotReader): Promise<Record<string, unknown>> {
+async function check(state: Ended, reader: SlotReader): Promise<Row> {
   await state.writers.stop();
   await until('the slot is drained', async () => {
     await Promise.resolve();
@@ -76,7 +77,7 @@ export async function report(state: Ended, reader: SlotReader, seen: Seen): Prom
   const { cycles, different, mode } = seen;
   const all = [...state.voters, ...state.others];
   const times = (pick: (cycle: Cycle) => number): string => span(cycles.map(pick));
-  const figures: Record<string, unknown> = {
+  const figures: Row = {
     'kills; mode': `${String(cycles.length)}; ${mode}`,
     ...(await check(state, reader)),
     'copies that differed after a cycle': different,

@@ -83,10 +83,10 @@ export function processTitle(pid: number): string {
   }
 }
 
-export function printTable(
-  title: string,
-  rows: readonly Readonly<Record<string, unknown>>[],
-): void {
+export type Cell = string | number | undefined;
+export type Row = Record<string, Cell>;
+
+export function printTable(title: string, rows: readonly Readonly<Row>[]): void {
   const columns = Object.keys(rows[0] ?? {});
   process.stdout.write(
     `\n${title}\n| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}\n`,
@@ -96,8 +96,8 @@ export function printTable(
   }
 }
 
-function show(value: unknown): string {
-  if (typeof value !== 'number') return value === undefined ? '' : String(value);
+function show(value: Cell): string {
+  if (typeof value !== 'number') return value ?? '';
   if (Number.isInteger(value)) return String(value);
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

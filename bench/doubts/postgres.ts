@@ -27,6 +27,7 @@ export const BASE: Settings = {
   max_worker_processes: 8,
   max_logical_replication_workers: 6,
   max_sync_workers_per_subscription: 2,
+  autovacuum_worker_slots: 3,
   hot_standby: 'on',
   hot_standby_feedback: 'on',
   wal_sender_timeout: '5s',

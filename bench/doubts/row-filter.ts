@@ -6,6 +6,7 @@
  *   node dist/bench/doubts/row-filter.js
  */
 import { median, printTable } from './measure.ts';
+import type { Row } from './measure.ts';
 import { Server, withWorkspace } from './postgres.ts';
 
 const UPDATES = 20_000;
@@ -28,7 +29,7 @@ await withWorkspace('filter', async () => {
     ['1000 accounts listed', list(1_000)],
     ['a range column: range_id = 0', 'range_id = 0'],
   ];
-  const rows: Record<string, unknown>[] = [];
+  const rows: Row[] = [];
   for (const [index, [name, filter]] of filters.entries()) {
     const where = filter === undefined ? '' : ` where (${filter})`;
     const created = performance.now();

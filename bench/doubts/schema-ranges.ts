@@ -10,6 +10,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type pg from 'pg';
 import { family, median, printTable, pssMb } from './measure.ts';
+import type { Row } from './measure.ts';
 import { Server, sleep, withWorkspace } from './postgres.ts';
 
 const COUNTS = (process.argv[2] ?? '1,100,1000,5000').split(',').map(Number);
@@ -178,7 +179,7 @@ function countFiles(dir: string): number {
     .length;
 }
 
-async function memory(server: Server, ranges: number): Promise<Record<string, unknown>> {
+async function memory(server: Server, ranges: number): Promise<Row> {
   const client = await server.connect({ user: 'app' });
   const pid = pidOf(client);
   await touch(client, [1]);
@@ -222,7 +223,7 @@ async function restarts(server: Server): Promise<string> {
 interface Study {
   readonly server: Server;
   readonly ranges: number;
-  readonly row: Record<string, unknown>;
+  readonly row: Row;
   readonly pools: Pool[];
 }
 
@@ -237,7 +238,7 @@ async function prepare(ranges: number): Promise<Study> {
   await server.start();
   const admin = await server.connect();
   await admin.query('create role app login; grant pg_read_all_stats to app');
-  const row: Record<string, unknown> = {};
+  const row: Row = {};
   row['create a range, ms'] = await createRanges(admin, ranges);
   await fill(admin, ranges);
   row['add a column, ms per range'] = await addColumn(admin, ranges);
