@@ -5,6 +5,9 @@
  *
  *   node scripts/bootstrap.mjs <command> [arguments]
  *
+ * package.json calls it with `exec`, so that a signal to npm reaches it: npm hands signals to the shell
+ * that runs a script, and a shell in between keeps SIGINT to itself and dies of SIGTERM alone.
+ *
  * npm's own pre-scripts would do the same more briefly, but they are skipped under `ignore-scripts`.
  * This file keeps to syntax that old versions of Node parse, so that they can be refused in words.
  */

@@ -1,6 +1,8 @@
 /** The command's end is the bootstrap's end, and a signal reaches the command once. */
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { createReadyProject } from './bootstrap.project.ts';
 
@@ -26,6 +28,27 @@ describe('command', () => {
     const outcome = await project.bootstrap(['meridian', 'wait'], { started });
     assert.equal(outcome.stdout, 'ready\nsignals 1\n');
     assert.equal(outcome.code, 0);
+  });
+
+  test('a signal to npm alone reaches it too, through npm, the shell and us', async () => {
+    using project = await createReadyProject();
+    project.write(
+      'package.json',
+      readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+    );
+    await project.bootstrap(['build']);
+    const npm = spawn('npm', ['run', '--silent', 'meridian', '--', 'wait'], {
+      cwd: project.path('.'),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let stdout = '';
+    npm.stdout.on('data', (chunk: Buffer) => {
+      stdout += chunk.toString();
+      if (stdout === 'ready\n') npm.kill('SIGINT');
+    });
+    // Standard output closes when the last process that has it has ended.
+    await once(npm, 'close');
+    assert.equal(stdout, 'ready\nsignals 1\n');
   });
 
   test('its death by a signal is ours', async () => {
