@@ -23,7 +23,12 @@ import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { statusReport } from './orchestrate/status.ts';
-import { endStrays, forgetProcesses, recordedHost, type RecordedHost } from './orchestrate/strays.ts';
+import {
+  endStrays,
+  forgetProcesses,
+  recordedHost,
+  type RecordedHost,
+} from './orchestrate/strays.ts';
 import { World } from './orchestrate/world.ts';
 import type { Platform, StartOptions } from './platform-api.ts';
 import type { Locality } from './topology/region.ts';

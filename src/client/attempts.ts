@@ -40,7 +40,10 @@ export interface Work<T> {
   readonly signal: AbortSignal | undefined;
 }
 
-export async function runAttempts<T>(services: AttemptServices, work: Work<T>): Promise<Committed<T>> {
+export async function runAttempts<T>(
+  services: AttemptServices,
+  work: Work<T>,
+): Promise<Committed<T>> {
   const { clock, limits, control, counters } = services;
   const deadline = startDeadline(clock, {
     timeoutMs: work.timeoutMs ?? limits.timeoutMs,
@@ -146,7 +149,11 @@ async function newerView(
   }
 }
 
-async function pause(services: AttemptServices, attempt: number, deadline: Deadline): Promise<void> {
+async function pause(
+  services: AttemptServices,
+  attempt: number,
+  deadline: Deadline,
+): Promise<void> {
   const ms = backoffMs(attempt, services.random, {
     baseMs: services.limits.backoffBaseMs,
     maxMs: services.limits.backoffMaxMs,

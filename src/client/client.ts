@@ -238,7 +238,9 @@ function scopeOf(view: RoutingView, home: AccountHome): SessionTarget['scopes'][
   return { range: { name: range.name, epoch: range.epoch }, account: home.account };
 }
 
-function limitsOf(options: TransactionOptions): Pick<Work<unknown>, 'timeoutMs' | 'retriesMax' | 'signal'> {
+function limitsOf(
+  options: TransactionOptions,
+): Pick<Work<unknown>, 'timeoutMs' | 'retriesMax' | 'signal'> {
   return {
     timeoutMs: options.timeoutMs,
     retriesMax: options.retriesMax,

@@ -32,7 +32,9 @@ export class Directory {
   async locate(id: AccountId, options: LocateOptions = {}): Promise<AccountHome> {
     checkAccountId(id);
     const range =
-      (options.fresh === true ? undefined : (this.#ranges.get(id) ?? (await this.#nearby(id, options)))) ??
+      (options.fresh === true
+        ? undefined
+        : (this.#ranges.get(id) ?? (await this.#nearby(id, options)))) ??
       (await this.#ask(id, 'primary', options));
     if (range === undefined) {
       this.#ranges.delete(id);
@@ -96,7 +98,12 @@ export class Directory {
 
 /** Throws ERR_ACCOUNT_INVALID: ids travel in paths and headers, so they are short and printable. */
 export function checkAccountId(id: AccountId): void {
-  if (typeof id !== 'string' || id.length < 1 || id.length > ID_LENGTH_MAX || !/^[\x21-\x7e]+$/.test(id)) {
+  if (
+    typeof id !== 'string' ||
+    id.length < 1 ||
+    id.length > ID_LENGTH_MAX ||
+    !/^[\x21-\x7e]+$/.test(id)
+  ) {
     throw new MeridianError(
       'ERR_ACCOUNT_INVALID',
       `an account id is 1 to ${String(ID_LENGTH_MAX)} printable ASCII characters without spaces`,

@@ -11,7 +11,11 @@ import type { AccountId, RangeName, RoutedNode } from '../topology/routing.ts';
 export interface ConnectorServices {
   readonly clock: Clock;
   readonly log: Log;
-  readonly credentials: { readonly database: string; readonly user: string; readonly password: string };
+  readonly credentials: {
+    readonly database: string;
+    readonly user: string;
+    readonly password: string;
+  };
   /** Shown by the database as the client's name. */
   readonly applicationName: string;
   /** Connections per node; above, callers wait until their deadline. */
@@ -74,5 +78,8 @@ export interface SessionTransaction {
 
 export interface Connector extends AsyncDisposable {
   /** Takes a connection; ERR_ENGINE_UNAVAILABLE or ERR_ENGINE_OVERLOADED when there is none in time. */
-  begin(target: SessionTarget, options: { readonly signal: AbortSignal }): Promise<SessionTransaction>;
+  begin(
+    target: SessionTarget,
+    options: { readonly signal: AbortSignal },
+  ): Promise<SessionTransaction>;
 }

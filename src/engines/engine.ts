@@ -97,7 +97,9 @@ export interface EngineRoutes {
   readonly groups: Readonly<
     Record<GroupName, { readonly epoch: number; readonly leader: NodeName | undefined }>
   >;
-  readonly ranges: Readonly<Record<RangeName, { readonly group: GroupName; readonly epoch: number }>>;
+  readonly ranges: Readonly<
+    Record<RangeName, { readonly group: GroupName; readonly epoch: number }>
+  >;
   readonly nodes: readonly NodeRoute[];
 }
 

@@ -1,5 +1,14 @@
 /** What our processes inherit of our own environment: what programs need to run, and nothing secret. */
-const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_ENV', 'NODE_OPTIONS', 'SystemRoot'];
+const INHERITED = [
+  'PATH',
+  'HOME',
+  'TMPDIR',
+  'LANG',
+  'TZ',
+  'NODE_ENV',
+  'NODE_OPTIONS',
+  'SystemRoot',
+];
 
 export function childEnvironment(): Record<string, string> {
   return Object.fromEntries(

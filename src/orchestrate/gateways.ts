@@ -136,7 +136,7 @@ async function keepAlive(
   slot: Slot,
   stopping: AbortSignal,
 ): Promise<void> {
-  for (let attempt = 1; !stopping.aborted; ) {
+  for (let attempt = 1; !stopping.aborted;) {
     await slot.process?.exited;
     if (stopping.aborted) return;
     slot.state = 'backing-off';

@@ -69,7 +69,8 @@ export async function openInstallation(options: OpenOptions): Promise<Installati
     if (options.discard) await rm(join(directory, 'control.json'), { force: true });
     const store = await openControlStore<ControlDocument>(directory);
     const before = store.read();
-    const document = before === undefined ? newDocument(options.clock.now()) : checked(before, directory);
+    const document =
+      before === undefined ? newDocument(options.clock.now()) : checked(before, directory);
     if (before === undefined) await store.write(document);
     const controlToken = randomBytes(24).toString('base64url');
     return {

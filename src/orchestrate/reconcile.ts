@@ -63,10 +63,15 @@ async function performAll(
   };
   // Plans list a step after the ones it waits for, or name none that is later: see checkOrder.
   for (const step of checkOrder(run.steps)) {
-    done.set(step.id, Promise.resolve().then(() => perform(step)));
+    done.set(
+      step.id,
+      Promise.resolve().then(() => perform(step)),
+    );
   }
   const results = await Promise.allSettled(done.values());
-  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  const reasons = results.flatMap((result) =>
+    result.status === 'rejected' ? [result.reason] : [],
+  );
   // The first real failure; those that were not begun because of it say nothing new.
   const first =
     reasons.find((reason) => (reason as { code?: unknown }).code !== 'ERR_ABORTED') ?? reasons[0];
@@ -83,7 +88,10 @@ export function checkOrder(steps: readonly EngineStep[]): EngineStep[] {
       step.after.every((id) => placed.has(id) || !left.has(id)),
     );
     if (ready.length === 0) {
-      throw new MeridianError('ERR_INTERNAL', `steps wait for each other: ${[...left.keys()].join(', ')}`);
+      throw new MeridianError(
+        'ERR_INTERNAL',
+        `steps wait for each other: ${[...left.keys()].join(', ')}`,
+      );
     }
     for (const step of ready) {
       sorted.push(step);

@@ -83,4 +83,5 @@ function formatPosition(position: bigint): string {
   return `${(position >> 32n).toString(16).toUpperCase()}/${(position & 0xffff_ffffn).toString(16).toUpperCase()}`;
 }
 
-const rounded = (value: number | null): number | null => (value === null ? null : Math.round(value));
+const rounded = (value: number | null): number | null =>
+  value === null ? null : Math.round(value);

@@ -6,7 +6,13 @@
  */
 import { unreachable } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
-import type { DesiredState, Engine, EngineAdapter, EngineServices, StepOutcome } from '../engine.ts';
+import type {
+  DesiredState,
+  Engine,
+  EngineAdapter,
+  EngineServices,
+  StepOutcome,
+} from '../engine.ts';
 import type { EngineCapabilities } from '../capabilities.ts';
 import { serverAccount } from './account.ts';
 import { withAdmin } from './admin.ts';

@@ -27,7 +27,10 @@ export async function connectAdmin(
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     ...(options.statementTimeoutMs === undefined
       ? {}
-      : { statement_timeout: options.statementTimeoutMs, query_timeout: options.statementTimeoutMs }),
+      : {
+          statement_timeout: options.statementTimeoutMs,
+          query_timeout: options.statementTimeoutMs,
+        }),
   });
   // An idle connection that dies reports here; the next query fails with the reason.
   client.on('error', () => {});

@@ -73,7 +73,10 @@ function createPool(services: ConnectorServices, target: SessionTarget): pg.Pool
   });
   pool.on('error', (error) => {
     // An idle connection ended (a node restarted): the pool has dropped it already.
-    services.log.debug('an idle connection ended', { node: target.node.name, error: error.message });
+    services.log.debug('an idle connection ended', {
+      node: target.node.name,
+      error: error.message,
+    });
   });
   return pool;
 }

@@ -73,9 +73,7 @@ async function subscribe(client: pg.Client, name: string, connection: string): P
     );
     return;
   }
-  await client.query(
-    `ALTER SUBSCRIPTION ${subscription} CONNECTION ${quoteLiteral(connection)}`,
-  );
+  await client.query(`ALTER SUBSCRIPTION ${subscription} CONNECTION ${quoteLiteral(connection)}`);
   await client.query(`ALTER SUBSCRIPTION ${subscription} ENABLE`);
   // Tables that a migration added since.
   await client.query(`ALTER SUBSCRIPTION ${subscription} REFRESH PUBLICATION`);

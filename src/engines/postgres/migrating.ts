@@ -75,8 +75,7 @@ export async function runFile(
   target: MigrationTarget,
   file: MigrationFile,
 ): Promise<void> {
-  const path =
-    target.schema === GLOBAL_SCHEMA ? [GLOBAL_SCHEMA] : [target.schema, GLOBAL_SCHEMA];
+  const path = target.schema === GLOBAL_SCHEMA ? [GLOBAL_SCHEMA] : [target.schema, GLOBAL_SCHEMA];
   await client.query(`SET LOCAL search_path = ${path.map(quoteIdentifier).join(', ')}, pg_temp`);
   for (const statement of file.statements) {
     try {

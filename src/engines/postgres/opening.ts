@@ -102,7 +102,8 @@ async function makeSlots(cluster: Cluster, group: ClusterGroup): Promise<void> {
   const byUpstream = new Map<string, string[]>();
   for (const { name } of group.spec.nodes) {
     const upstream = cluster.upstreamOf(name);
-    if (upstream !== undefined) byUpstream.set(upstream, [...(byUpstream.get(upstream) ?? []), name]);
+    if (upstream !== undefined)
+      byUpstream.set(upstream, [...(byUpstream.get(upstream) ?? []), name]);
   }
   await Promise.all(
     [...byUpstream].map(async ([upstream, followers]) => {
@@ -144,7 +145,10 @@ async function awaitStreaming(cluster: Cluster, group: ClusterGroup): Promise<vo
             timeoutMs: STREAMING_TIMEOUT_MS,
             intervalMs: 50,
           },
-          () => (cluster.node(node.name).process?.exit !== undefined ? true : streams(cluster, node.name)),
+          () =>
+            cluster.node(node.name).process?.exit !== undefined
+              ? true
+              : streams(cluster, node.name),
         );
       } catch (error) {
         cluster.services.log.warn('a follower does not stream', { node: node.name, error });

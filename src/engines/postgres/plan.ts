@@ -51,15 +51,13 @@ function groupSteps(group: GroupSpec, observed: ClusterSnapshot): Step[] {
   }
   const starts = group.nodes
     .filter((node) => observed.nodes[node.name]?.running !== true)
-    .map(
-      (node): Step => ({
-        id: `start-node:${node.name}`,
-        summary: `start ${node.name}`,
-        effect: 'process',
-        after: [`create-group:${group.name}`],
-        action: { kind: 'start-node', node: node.name },
-      }),
-    );
+    .map((node): Step => ({
+      id: `start-node:${node.name}`,
+      summary: `start ${node.name}`,
+      effect: 'process',
+      after: [`create-group:${group.name}`],
+      action: { kind: 'start-node', node: node.name },
+    }));
   steps.push(...starts);
   if (seen?.open !== true) {
     steps.push({
@@ -82,31 +80,27 @@ function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
       const seen = observed.ranges[range.name];
       return seen === undefined || pending(seen.migrations, desired.regionalMigrations);
     })
-    .map(
-      (range): Step => ({
-        id: `prepare-range:${range.name}`,
-        summary: `prepare range ${range.name} in ${range.group}`,
-        effect: 'lock',
-        after: [REHEARSAL, `open-group:${range.group}`, `migrate-database:${range.group}`],
-        action: { kind: 'prepare-range', range: range.name, group: range.group },
-      }),
-    );
+    .map((range): Step => ({
+      id: `prepare-range:${range.name}`,
+      summary: `prepare range ${range.name} in ${range.group}`,
+      effect: 'lock',
+      after: [REHEARSAL, `open-group:${range.group}`, `migrate-database:${range.group}`],
+      action: { kind: 'prepare-range', range: range.name, group: range.group },
+    }));
   const subscriptions = desired.groups
     .filter((group) => group.name !== desired.primaryGroup)
     .filter((group) => observed.groups[group.name]?.globals !== 'subscribed')
-    .map(
-      (group): Step => ({
-        id: `subscribe-globals:${group.name}`,
-        summary: `replicate the global tables into ${group.name}`,
-        effect: 'data-movement',
-        after: [
-          `open-group:${group.name}`,
-          `migrate-database:${group.name}`,
-          `migrate-database:${desired.primaryGroup}`,
-        ],
-        action: { kind: 'subscribe-globals', group: group.name },
-      }),
-    );
+    .map((group): Step => ({
+      id: `subscribe-globals:${group.name}`,
+      summary: `replicate the global tables into ${group.name}`,
+      effect: 'data-movement',
+      after: [
+        `open-group:${group.name}`,
+        `migrate-database:${group.name}`,
+        `migrate-database:${desired.primaryGroup}`,
+      ],
+      action: { kind: 'subscribe-globals', group: group.name },
+    }));
   const rehearsal: Step[] =
     migrating.length + ranges.length === 0
       ? []
@@ -147,8 +141,7 @@ function migrationsPending(
 
 function pending(applied: readonly AppliedMigration[], files: readonly MigrationFile[]): boolean {
   return files.some(
-    (file) =>
-      !applied.some((one) => one.name === file.name && one.checksum === file.checksum),
+    (file) => !applied.some((one) => one.name === file.name && one.checksum === file.checksum),
   );
 }
 

@@ -42,7 +42,8 @@ export function fromDriver(error: unknown, doing: string): MeridianError {
     });
   }
   const code =
-    BY_STATE[state] ?? (UNAVAILABLE.test(state) ? 'ERR_ENGINE_UNAVAILABLE' : 'ERR_ENGINE_STATEMENT');
+    BY_STATE[state] ??
+    (UNAVAILABLE.test(state) ? 'ERR_ENGINE_UNAVAILABLE' : 'ERR_ENGINE_STATEMENT');
   return new MeridianError(code, `${doing}: ${text} (SQLSTATE ${state})`, {
     cause: withoutDetail(error),
     details: { sqlState: state, ...constraintOf(error) },

@@ -69,7 +69,8 @@ export async function prepareStorage(directory: string, account: ServerAccount):
 export async function removeStorage(directory: string): Promise<void> {
   const inside = join(directory, 'nodes');
   const linked = await readlink(inside).catch(() => undefined);
-  if (linked?.startsWith(`${OUTSIDE}/`) === true) await rm(linked, { recursive: true, force: true });
+  if (linked?.startsWith(`${OUTSIDE}/`) === true)
+    await rm(linked, { recursive: true, force: true });
   await rm(inside, { recursive: true, force: true });
   await rm(join(directory, 'secrets.json'), { force: true });
 }

@@ -106,7 +106,10 @@ export class PostgresTransaction implements SessionTransaction {
       if (waitCancelled) throw this.#unknown('its wait for the quorum was cancelled');
       const end = results.at(-2);
       if (end?.command !== 'COMMIT') {
-        throw new MeridianError('ERR_ENGINE_STATEMENT', 'the transaction had failed before its end');
+        throw new MeridianError(
+          'ERR_ENGINE_STATEMENT',
+          'the transaction had failed before its end',
+        );
       }
       this.#release();
       return { group, ...parseReached(results.at(-1)?.rows[0] as { epoch?: unknown } | undefined) };
