@@ -62,11 +62,11 @@ void defineConfig({ regions, primaryRegion: 'us-west', tables });
 void defineConfig({ regions, primaryRegion: 'us-east' });
 // @ts-expect-error -- an unknown survival goal
 void defineConfig({ regions, primaryRegion: 'us-east', tables, survive: 'planet' });
-// @ts-expect-error -- an unknown region among the ports
 void defineConfig({
   regions,
   primaryRegion: 'us-east',
   tables,
+  // @ts-expect-error -- an unknown region among the ports
   gateway: { ports: { 'us-west': 1 } },
 });
 void defineConfig({
