@@ -25,13 +25,17 @@ const hiddenInputs = {
     { object: 'performance', property: 'now', message: inject('a Clock') },
     { object: 'Math', property: 'random', message: inject('a Random') },
     { object: 'process', property: 'env', message: 'Only entry files read the environment.' },
-    { object: 'process', property: 'exit', message: 'Only entry files end the process.' },
   ],
   'no-restricted-syntax': [
     'error',
     {
       selector: "NewExpression[callee.name='Date'][arguments.length=0]",
       message: inject('a Clock'),
+    },
+    // By its call: `process` is also what a hosted process is called, and `exit` how it ended.
+    {
+      selector: "CallExpression[callee.object.name='process'][callee.property.name='exit']",
+      message: 'Only entry files end the process.',
     },
   ],
   'no-restricted-imports': [
