@@ -257,9 +257,13 @@ describe('behind a gateway', () => {
     const rig = await startRig({ servers: {} });
     const running = await run({
       onChange: (servers) => {
-        rig.control.show(servers);
+        // The gateway hears of it a little later, as from a busy feed.
+        void systemClock.sleep(60).then(() => {
+          rig.control.show(servers);
+        });
       },
     });
+    await systemClock.sleep(100);
     return {
       ...running,
       rig,

@@ -208,6 +208,37 @@ describe('streaming', () => {
     await eventually('the gateway lets go', () => rig.gateway.counters().inFlight === 0);
   });
 
+  test('an app server that does not read holds the client back', async () => {
+    const deaf: Handler = (incoming) => void incoming.pause();
+    await using rig = await startRig({
+      servers: { 'eu.0': deaf },
+      options: { bodyLimitBytes: 200 * MIB, requestTimeoutMs: 1_500 },
+    });
+    const asking = httpRequest(`${rig.url}/x`, { method: 'POST' });
+    asking.on('error', () => {});
+    const block = Buffer.alloc(64 * 1024);
+    let written = 0;
+    const pour = (): void => {
+      while (written < 64 * MIB) {
+        written += block.length;
+        if (!asking.write(block)) return void asking.once('drain', pour);
+      }
+    };
+    pour();
+    let last = -1;
+    while (written !== last) {
+      last = written;
+      await pause(150);
+    }
+    assert.ok(
+      written < 40 * MIB,
+      `${String(written / MIB)} MiB went into a server that reads none`,
+    );
+    asking.destroy();
+    // A connection that nobody reads does not tell that its client left: the deadline does.
+    await eventually('the gateway lets go', () => rig.gateway.counters().inFlight === 0);
+  });
+
   test('chunks pass as they come, both ways', async () => {
     const heard: string[] = [];
     const talking: Handler = (incoming, response) => {

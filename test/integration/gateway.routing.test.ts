@@ -218,16 +218,18 @@ describe('what is tried again', () => {
   });
 
   test('an answer broken off looks broken, and a malformed one is never passed on', async () => {
-    const half: Handler = (_, response) => {
-      response.writeHead(200, { 'content-length': '100' });
+    const half: Handler = (request, response) => {
+      if (request.url === '/declared') response.writeHead(200, { 'content-length': '100' });
       response.write('half', () => response.socket?.destroy());
     };
     const garbage: Handler = (_, response) => {
       response.socket?.end('HTTP/1.1 200 OK\r\nX: \u0001\r\n\r\n');
     };
     await using rig = await startRig({ servers: { 'eu.0': half, 'us.0': garbage } });
-    await assert.rejects(rig.ask('/x'));
-    assert.equal(rig.gateway.counters().truncated, 1);
+    await assert.rejects(rig.ask('/declared'));
+    await assert.rejects(rig.ask('/chunked'));
+    assert.equal(rig.gateway.counters().truncated, 2);
+    assert.equal(rig.gateway.counters().clientAborts, 0);
     await using other = await startRig({ servers: { 'eu.0': garbage } });
     assert.equal((await other.ask('/x')).status, 503);
   });
