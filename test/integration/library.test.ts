@@ -216,7 +216,9 @@ describe('the client library', () => {
     const joined = await ap
       .account('jan')
       .read((tx) =>
-        tx.query<{ name: string }>('SELECT c.name FROM purse p JOIN currency c ON c.code = p.currency'),
+        tx.query<{ name: string }>(
+          'SELECT c.name FROM purse p JOIN currency c ON c.code = p.currency',
+        ),
       );
     assert.equal(joined.value.rows[0]?.name, 'Rupee');
   });
@@ -228,16 +230,20 @@ describe('the client library', () => {
     await assert.rejects(inAccount(`UPDATE currency SET name = 'x'`), {
       code: 'ERR_ENGINE_PERMISSION',
     });
-    await assert.rejects(inAccount('CREATE TABLE mine (id int)'), { code: 'ERR_ENGINE_PERMISSION' });
+    await assert.rejects(inAccount('CREATE TABLE mine (id int)'), {
+      code: 'ERR_ENGINE_PERMISSION',
+    });
     await assert.rejects(inAccount('DROP TABLE purse'), { code: 'ERR_ENGINE_PERMISSION' });
     await assert.rejects(inAccount('UPDATE meridian.range SET epoch = 9'), {
       code: 'ERR_ENGINE_PERMISSION',
     });
-    const role = await us.account('kim').read((tx) =>
-      tx.query<{ super: boolean }>(
-        'SELECT rolsuper AS super FROM pg_roles WHERE rolname = current_user',
-      ),
-    );
+    const role = await us
+      .account('kim')
+      .read((tx) =>
+        tx.query<{ super: boolean }>(
+          'SELECT rolsuper AS super FROM pg_roles WHERE rolname = current_user',
+        ),
+      );
     assert.equal(role.value.rows[0]?.super, false);
     await assert.rejects(
       us.account('kim').read((tx) => tx.query('DELETE FROM purse')),
@@ -259,14 +265,21 @@ describe('the client library', () => {
     assert.equal(await coins(us, 'lea'), '2');
     assert.ok((us.control.view.groups['us-east-1']?.epoch ?? 0) > before, 'the epoch rose');
     // Planted: the database moves on alone. The old route must be refused, never served.
-    await cluster.sql('us-east-1.a', `UPDATE meridian.range SET epoch = epoch + 1 WHERE name = 'r0001'`);
+    await cluster.sql(
+      'us-east-1.a',
+      `UPDATE meridian.range SET epoch = epoch + 1 WHERE name = 'r0001'`,
+    );
     await assert.rejects(
       us.account('lea').transaction((tx) => tx.query('UPDATE purse SET coins = 3'), {
         retriesMax: 1,
       }),
-      (error) => isMeridianError(error) && /ERR_ENGINE_STALE_ROUTE/.test(error.code + error.message),
+      (error) =>
+        isMeridianError(error) && /ERR_ENGINE_STALE_ROUTE/.test(error.code + error.message),
     );
-    await cluster.sql('us-east-1.a', `UPDATE meridian.range SET epoch = epoch - 1 WHERE name = 'r0001'`);
+    await cluster.sql(
+      'us-east-1.a',
+      `UPDATE meridian.range SET epoch = epoch - 1 WHERE name = 'r0001'`,
+    );
     assert.equal(await coins(us, 'lea'), '2');
   });
 

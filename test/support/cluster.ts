@@ -67,7 +67,10 @@ export async function writeFiles(
   }
 }
 
-export function testConfig(directory: string, changes: Partial<MeridianConfig> = {}): MeridianConfig {
+export function testConfig(
+  directory: string,
+  changes: Partial<MeridianConfig> = {},
+): MeridianConfig {
   return {
     regions: { 'us-east': {}, 'eu-west': {}, 'ap-south': {} },
     primaryRegion: 'us-east',

@@ -36,22 +36,16 @@ describe('documentation', () => {
   });
 
   test('the error reference has one row per code, and says what the code says', () => {
+    const plain = (text: string): string => text.replaceAll('`', '');
     const rows = rowsOf(read('docs/reference/errors.md'), /^`ERR_/);
-    const documented = rows.map(([code = '', , retry, status, remedy]) => ({
-      code: code.replaceAll('`', ''),
-      retry,
-      status: Number(status),
-      remedy: remedy?.replaceAll('`', ''),
-    }));
-    const thrown = Object.entries(ERROR_CODES).map(([code, { retry, status, remedy }]) => ({
-      code,
-      retry,
-      status,
-      remedy: remedy.replaceAll('`', ''),
-    }));
-    assert.deepEqual(documented, thrown);
-    for (const [code, meaning = ''] of rows)
-      assert.notEqual(meaning, '', `${code ?? ''} explained`);
+    const documented = new Map(rows.map(([code = '', ...cells]) => [plain(code), cells]));
+    assert.deepEqual([...documented.keys()], Object.keys(ERROR_CODES));
+    assert.equal(rows.length, documented.size, 'one row per code');
+    for (const [code, { retry, status, remedy }] of Object.entries(ERROR_CODES)) {
+      const [meaning, ...rest] = documented.get(code) ?? [];
+      assert.notEqual(meaning, '', `${code} is explained`);
+      assert.deepEqual(rest.map(plain), [retry, String(status), plain(remedy)], code);
+    }
   });
 
   test('decisions are numbered without gaps, and their titles carry the number', () => {
