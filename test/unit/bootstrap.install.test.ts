@@ -12,6 +12,14 @@ function holdLock(project: Project, owner: { pid: number; host: string }): void 
   writeFileSync(project.path(`${lockDirectory}/owner`), JSON.stringify(owner));
 }
 
+/** Compiled before, so that these tests take no longer than what they are about. */
+async function createCompiledProject(): Promise<Project> {
+  const project = await createReadyProject();
+  rmSync(project.path('node_modules'), { recursive: true });
+  rmSync(project.path('npm.diary'));
+  return project;
+}
+
 describe('installation', () => {
   test('happens on a fresh clone, says so, and is not repeated', async () => {
     using project = createProject();
@@ -26,7 +34,7 @@ describe('installation', () => {
   });
 
   test('includes the compiler whatever npm is configured to omit, and runs no install scripts', async () => {
-    using project = createProject();
+    using project = await createCompiledProject();
     await project.bootstrap(['build'], {
       env: { NODE_ENV: 'production', npm_config_omit: 'dev optional' },
     });
@@ -64,7 +72,7 @@ describe('installation', () => {
   });
 
   test('without a network ends with one sentence and a remedy', async () => {
-    using project = createProject();
+    using project = await createCompiledProject();
     const env = { NPM_SAYS: 'npm error code ENOTFOUND' };
     const outcome = await project.bootstrap(['meridian'], { env });
     assert.equal(outcome.code, 1);
@@ -78,7 +86,7 @@ describe('installation', () => {
   });
 
   test('of two at once happens once', async () => {
-    using project = createProject();
+    using project = await createCompiledProject();
     const outcomes = await Promise.all(
       ['a', 'b', 'c'].map((name) => project.bootstrap(['meridian', name])),
     );
@@ -90,7 +98,7 @@ describe('installation', () => {
   });
 
   test('takes over the lock of a process that died', async () => {
-    using project = createProject();
+    using project = await createCompiledProject();
     // Process ids end below 2^22 on Linux and far below on other systems.
     holdLock(project, { pid: 2 ** 30, host: hostname() });
     const outcome = await project.bootstrap(['meridian']);
@@ -99,7 +107,7 @@ describe('installation', () => {
   });
 
   test('waits for the lock of a living one', async () => {
-    using project = createProject();
+    using project = await createCompiledProject();
     holdLock(project, { pid: process.pid, host: hostname() });
     const outcome = await project.bootstrap(['meridian'], {
       started: (child) => {
