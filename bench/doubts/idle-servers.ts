@@ -272,13 +272,22 @@ const ORIGINAL: Record<string, string> = {
   wal_receiver_timeout: '5s',
 };
 
+/** What the engine sets besides; larger lock tables cost memory only once they are used. */
+const ENGINE: Settings = {
+  max_wal_senders: 16,
+  max_replication_slots: 16,
+  max_worker_processes: 12,
+  max_locks_per_transaction: 128,
+  max_pred_locks_per_transaction: 128,
+};
+
 const MEMORY: readonly Settings[] = [
-  { shared_buffers: '16MB', max_connections: 100, max_wal_senders: 16, max_replication_slots: 16 },
-  { shared_buffers: '8MB', max_connections: 100 },
-  { shared_buffers: '8MB', max_connections: 60, autovacuum_worker_slots: 16 },
+  { ...ENGINE, shared_buffers: '16MB', max_connections: 100, autovacuum_worker_slots: 16 },
+  { ...ENGINE, shared_buffers: '16MB', max_connections: 60 },
+  { ...ENGINE, shared_buffers: '8MB', max_connections: 100 },
+  { ...ENGINE, shared_buffers: '8MB', max_connections: 60 },
   { shared_buffers: '8MB', max_connections: 60 },
   { shared_buffers: '4MB', max_connections: 60 },
-  { shared_buffers: '32MB', max_connections: 60 },
   { shared_buffers: '8MB', max_connections: 60, shared_preload_libraries: 'pg_stat_statements' },
 ];
 
