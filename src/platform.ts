@@ -8,7 +8,7 @@ import { startAppHost, type AppHost } from './app/host.ts';
 import { startControlServer, type ControlServer } from './control/feed-server.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
-import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
+import type { DesiredState, Engine, EngineAdapter, Links } from './engines/engine.ts';
 import { adapterFor } from './engines/registry.ts';
 import { systemClock, type Clock } from './kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from './kernel/errors.ts';
@@ -31,7 +31,7 @@ import {
 } from './orchestrate/strays.ts';
 import { World } from './orchestrate/world.ts';
 import type { Platform, StartOptions } from './platform-api.ts';
-import type { Locality } from './topology/region.ts';
+import { roundTripMs, type LatencyMatrix, type Locality } from './topology/region.ts';
 import { directLinks, startWan, type Wan } from './wan/wan.ts';
 
 export type { Platform, StartOptions } from './platform-api.ts';
@@ -154,16 +154,16 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   start.begin(
     installation.fresh ? 'creating the database servers' : 'starting the database servers',
   );
-  const wan = await openWan(start, ground);
+  const links = linksOver(await openWan(start, ground), config.latency.matrix);
   const world = new World({
     regions: config.regions,
     groups: desired.groups,
     primaryGroup: desired.primaryGroup,
     latency: config.latency.matrix,
-    link: (route) => wan.link(route),
+    link: (route) => links.link(route),
   });
   const engine = await start.adapter.open(config.engine.options, {
-    ...{ clock, random, log, host, links: wan },
+    ...{ clock, random, log, host, links },
     store: installation.engineStore,
     directory: config.dataDirectory,
     onRoutes: () => {
@@ -272,6 +272,20 @@ async function openWan(start: Start, ground: Ground): Promise<Wan> {
     }
   });
   return wan;
+}
+
+/**
+ * Within a zone there is no distance to emulate and no partition to make (docs/decisions/0006): the
+ * proxy's hop would only cost time.
+ */
+function linksOver(wan: Wan, matrix: LatencyMatrix): Links {
+  return {
+    link: (route) =>
+      roundTripMs(matrix, route.from, route.to) === 0 && route.from.zone === route.to.zone
+        ? Promise.resolve(route.target)
+        : wan.link(route),
+    retarget: (old, next) => wan.retarget(old, next),
+  };
 }
 
 async function statusOf(start: Start, data: Data): Promise<StatusReport> {

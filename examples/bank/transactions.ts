@@ -3,8 +3,8 @@
  * and journal entries together. The caller gives a serializable transaction (one handle per account)
  * and runs it again after a conflict; nothing here has an effect outside the database.
  *
- * Few statements, since each is a round trip: one to read both balances, one per account to change
- * them and journal it.
+ * Few round trips: one to read both balances; then one statement per account changes them and journals
+ * it, together.
  */
 import type { Transaction } from 'meridian';
 import * as rules from './rules.ts';
@@ -100,10 +100,10 @@ export async function amalgamate(handles: Handles, request: AmalgamateRequest): 
   const deltas = rules.amalgamate(from);
   const { account, to, requestId } = request;
   const change = { kind: 'amalgamate', requestId, currency: from.currency };
-  return [
-    await apply(handles.from, { ...change, account, deltas: deltas.from }),
-    await credit(handles.to, { ...change, account: to, deltas: deltas.to }),
-  ];
+  return both(
+    apply(handles.from, { ...change, account, deltas: deltas.from }),
+    credit(handles.to, { ...change, account: to, deltas: deltas.to }),
+  );
 }
 
 export async function sendPayment(handles: Handles, request: PaymentRequest): Promise<Applied[]> {
@@ -111,10 +111,21 @@ export async function sendPayment(handles: Handles, request: PaymentRequest): Pr
   const deltas = rules.sendPayment(from, request.amount);
   const { account, to, requestId } = request;
   const change = { kind: 'send-payment', requestId, currency: from.currency };
-  return [
-    await apply(handles.from, { ...change, account, deltas: deltas.from }),
-    await credit(handles.to, { ...change, account: to, deltas: deltas.to }),
-  ];
+  return both(
+    apply(handles.from, { ...change, account, deltas: deltas.from }),
+    credit(handles.to, { ...change, account: to, deltas: deltas.to }),
+  );
+}
+
+/**
+ * Statements that don't wait for each other travel together: one round trip. Both are awaited even if
+ * one fails, since a transaction must not end while a statement of it is under way.
+ */
+async function both(first: Promise<Applied>, second: Promise<Applied>): Promise<Applied[]> {
+  const [one, other] = await Promise.allSettled([first, second]);
+  if (one.status === 'rejected') throw one.reason;
+  if (other.status === 'rejected') throw other.reason;
+  return [one.value, other.value];
 }
 
 /** int8 arrives as text or number, by the driver's settings; past 2^53 it would lose cents. */

@@ -177,18 +177,19 @@ function readRoute(
 ): SessionTarget {
   const { group, wanted } = read;
   const shared = { group: group.name, scopes: [read.scope] };
-  const nearest = nearestOf(group);
-  if (wanted.strong || read.leader || nearest.name === group.leader) {
+  if (wanted.staleness !== undefined) services.control.countBoundedRead();
+  if (wanted.strong || read.leader) {
     services.counters.add('readsOnLeader');
-    if (wanted.staleness !== undefined) services.control.countBoundedRead();
     return {
       ...shared,
       node: leaderOf(group),
       access: { kind: 'strong-read', groupEpoch: group.epoch },
     };
   }
-  services.counters.add('readsOnReplica');
-  if (wanted.staleness !== undefined) services.control.countBoundedRead();
+  // The nearest may be the leader itself: it is fresh once it proves that it still leads, and this
+  // kind of read costs it neither predicate locks nor a commit.
+  const nearest = nearestOf(group);
+  services.counters.add(nearest.name === group.leader ? 'readsOnLeader' : 'readsOnReplica');
   const leader = group.nodes.find((node) => node.name === group.leader);
   return {
     ...shared,

@@ -19,7 +19,7 @@ export const CLIENT_LIMITS: ClientLimits = {
   backoffBaseMs: 5,
   backoffMaxMs: 250,
   rerouteWaitMs: 500,
-  connectionsPerNodeMax: 10,
+  connectionsPerNodeMax: 8,
   connectTimeoutMs: 3_000,
   directoryEntriesMax: 100_000,
 };

@@ -14,7 +14,7 @@ export const DEFAULTS = {
   latency: { betweenZonesMs: 1, scale: 1 },
   engine: {
     adapter: 'postgres',
-    options: { sharedBuffersMb: 16, connectionsMax: 100, fsync: true },
+    options: { sharedBuffersMb: 8, connectionsMax: 100, fsync: true },
   },
   migrations: './migrations',
   app: {

@@ -8,7 +8,7 @@ import type { AccountSource } from '../gateway/options.ts';
 export interface PostgresConfig {
   /**
    * Shared buffers of each server. Fifteen servers share one machine by default.
-   * @defaultValue 16
+   * @defaultValue 8
    */
   readonly sharedBuffersMb?: number | undefined;
   /**

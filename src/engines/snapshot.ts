@@ -35,6 +35,8 @@ export interface ObservedGroup {
   readonly leader: NodeName | null;
   /** Barrier committed under this supervisor: clients may come. */
   readonly open: boolean;
+  /** Its data was complete on disk once. */
+  readonly settled: boolean;
   /** Version of the engine's own schema; 0 before the first. */
   readonly schemaVersion: number;
   readonly databaseMigrations: readonly AppliedMigration[];

@@ -11,7 +11,7 @@ import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
-import type { RegionName } from '../topology/region.ts';
+import type { RegionName, ZoneName } from '../topology/region.ts';
 import type { RoutedAppServer } from '../topology/routing.ts';
 import type { AccountFinder } from './account.ts';
 import { readHead, readTimeAllowed } from './admission.ts';
@@ -37,6 +37,7 @@ import type { Upstreams } from './upstreams.ts';
 
 export interface ProxyOptions {
   readonly region: RegionName;
+  readonly zone: ZoneName;
   readonly options: GatewayOptions;
   readonly control: ControlSubscription;
   readonly locator: AccountLocator;
@@ -105,11 +106,11 @@ export class Proxy {
   }
 
   async #serve(exchange: Exchange, asked: Asked): Promise<void> {
-    const { control, upstreams, region, counters } = this.#parts;
+    const { control, upstreams, region, zone, counters } = this.#parts;
     const forwarding = await this.#prepare(exchange, asked);
     for (;;) {
       exchange.signal.throwIfAborted();
-      const facts = { region, ...asked, ...routeState(exchange) };
+      const facts = { region, zone, ...asked, ...routeState(exchange) };
       const route = chooseRoute(facts, control.view, upstreams);
       if (route.kind === 'refuse') {
         throw new MeridianError(route.code, route.reason, {

@@ -7,7 +7,7 @@
  * that has hopped already is refused.
  */
 import type { ErrorCode } from '../kernel/errors.ts';
-import type { RegionName } from '../topology/region.ts';
+import type { RegionName, ZoneName } from '../topology/region.ts';
 import type { AccountHome, AccountId, RoutedAppServer, RoutingView } from '../topology/routing.ts';
 
 export type RouteReason = 'local-read' | 'home-read' | 'local-write' | 'home-write';
@@ -16,6 +16,8 @@ export interface RouteFacts {
   readonly method: string;
   /** This gateway's own. */
   readonly region: RegionName;
+  /** This gateway's own; reads prefer servers of it. */
+  readonly zone?: ZoneName;
   readonly account: AccountId | undefined;
   /** Undefined until it has been looked up. */
   readonly home: AccountHome | undefined;
@@ -43,6 +45,13 @@ export type Route =
       readonly reason: string;
       readonly retryAfterMs: number | undefined;
     };
+
+/**
+ * Crossing zones costs each of a transaction's statements a round trip, so a server in the right zone
+ * is preferred until it has this many more requests in flight than another: zone-aware routing with
+ * spill-over, as load balancers do it.
+ */
+const OTHER_ZONE_COST = 4;
 
 export const NO_SERVER_RETRY_MS = 1_000;
 
@@ -72,7 +81,7 @@ export function chooseRoute(facts: RouteFacts, view: RoutingView, load: Load): R
 }
 
 function routeRead(facts: RouteFacts, view: RoutingView, load: Load): Route {
-  const here = choose(facts.region, { facts, view, load });
+  const here = choose({ region: facts.region, zone: facts.zone }, { facts, view, load });
   if (here !== undefined && !facts.tried.has(here.name)) {
     return { kind: 'forward', server: here, why: 'local-read' };
   }
@@ -80,7 +89,7 @@ function routeRead(facts: RouteFacts, view: RoutingView, load: Load): Route {
     return { kind: 'locate', account: facts.account };
   }
   if (facts.home !== undefined && facts.home.homeRegion !== facts.region) {
-    const there = choose(facts.home.homeRegion, { facts, view, load });
+    const there = choose(leaderPlace(facts.home, view), { facts, view, load });
     if (there !== undefined && (here === undefined || !facts.tried.has(there.name))) {
       return { kind: 'forward', server: there, why: 'home-read' };
     }
@@ -93,8 +102,12 @@ function routeWrite(facts: RouteFacts, view: RoutingView, load: Load): Route {
   if (facts.account !== undefined && facts.home === undefined) {
     return { kind: 'locate', account: facts.account };
   }
-  const region = facts.home?.homeRegion ?? facts.region;
-  const server = choose(region, { facts, view, load });
+  const place =
+    facts.home === undefined
+      ? { region: facts.region, zone: facts.zone }
+      : leaderPlace(facts.home, view);
+  const { region } = place;
+  const server = choose(place, { facts, view, load });
   if (server === undefined) return noServer(region, undefined);
   return {
     kind: 'forward',
@@ -113,13 +126,25 @@ function noServer(region: RegionName, other: RegionName | undefined): Route {
   };
 }
 
+interface Place {
+  readonly region: RegionName;
+  readonly zone: ZoneName | undefined;
+}
+
+/** Where the account's writes are ordered. */
+function leaderPlace(home: AccountHome, view: RoutingView): Place {
+  const group = view.groups[home.group];
+  const leader = group?.nodes.find((node) => node.name === group.leader);
+  return { region: home.homeRegion, zone: leader?.locality.zone };
+}
+
 /**
- * The ready server of a region with the fewest requests in flight; those not tried yet go first. A
+ * The ready server of a region, in the preferred zone if it is not busier, with the fewest requests in flight; those not tried yet go first. A
  * server that failed once may be tried again when it is the only one: its connection may have been
  * old, not the server dead.
  */
 function choose(
-  region: RegionName,
+  place: Place,
   from: { readonly facts: RouteFacts; readonly view: RoutingView; readonly load: Load },
 ): RoutedAppServer | undefined {
   const { facts, view, load } = from;
@@ -128,8 +153,12 @@ function choose(
   let bestCost = Infinity;
   for (let i = 0; i < servers.length; i += 1) {
     const server = servers[(i + load.turn) % servers.length];
-    if (server === undefined || !server.ready || server.locality.region !== region) continue;
-    const cost = load.inFlight(server.name) + (facts.tried.has(server.name) ? 1e9 : 0);
+    if (server === undefined || !server.ready || server.locality.region !== place.region) continue;
+    const away = place.zone !== undefined && server.locality.zone !== place.zone;
+    const cost =
+      load.inFlight(server.name) +
+      (away ? OTHER_ZONE_COST : 0) +
+      (facts.tried.has(server.name) ? 1e9 : 0);
     if (cost < bestCost) {
       best = server;
       bestCost = cost;

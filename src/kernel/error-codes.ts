@@ -229,7 +229,11 @@ export const ERROR_CODES = {
     'Check whether the request took effect before repeating it unless its method is idempotent.',
   ),
   ERR_GATEWAY_DRAINING: entry('backoff', 503, 'Try again; this gateway is stopping.'),
-  ERR_GATEWAY_OVERLOADED: entry('backoff', 503, 'Try again later, or raise gateway.concurrencyMax.'),
+  ERR_GATEWAY_OVERLOADED: entry(
+    'backoff',
+    503,
+    'Try again later, or raise gateway.concurrencyMax.',
+  ),
   ERR_GATEWAY_REQUEST_INVALID: entry(
     'never',
     400,

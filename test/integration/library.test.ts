@@ -160,6 +160,23 @@ describe('the client library', () => {
     assert.equal(notes.value.rowCount, 0);
   });
 
+  test('statements sent together share a round trip, and the first refusal is the reason', async () => {
+    await open('us-east', 'elsa', 5);
+    const together = us
+      .account('elsa')
+      .transaction((tx) =>
+        Promise.all([
+          tx.query('UPDATE purse SET coins = -1 WHERE account_id = $1', ['elsa']),
+          tx.query('UPDATE purse SET coins = 9 WHERE account_id = $1', ['elsa']),
+        ]),
+      );
+    await assert.rejects(
+      together,
+      (error) => isMeridianError(error) && error.details['sqlState'] === '23514',
+    );
+    assert.equal(await coins(us, 'elsa'), '5');
+  });
+
   test('an error of the application rolls back and arrives as it is', async () => {
     await open('us-east', 'fritz', 5);
     const boom = new Error('no');

@@ -31,7 +31,7 @@ const DEFAULTS = {
   rate: '420',
   arrivals: 'poisson',
   seed: '1',
-  accounts: '100',
+  accounts: '250',
   'remote-share': '0.25',
   'global-share': '0.13',
   'in-flight': '2000',

@@ -21,7 +21,7 @@ import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
 import { subscribeGlobals } from './globals.ts';
 import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
-import { initialiseGroup } from './initialise.ts';
+import { initialiseGroup, settleGroup } from './initialise.ts';
 import { applyMigrations, databaseTarget, ensureRange, rangeTarget } from './migrating.ts';
 import { startNode } from './nodes.ts';
 import { observeCluster } from './observe.ts';
@@ -86,6 +86,10 @@ function engineOf(cluster: Cluster): Engine {
     switch (action.kind) {
       case 'create-group':
         await initialiseGroup(cluster.server, cluster.group(action.group).spec);
+        return 'done';
+      case 'settle-group':
+        await settleGroup(cluster.server, cluster.group(action.group).spec);
+        await cluster.settle(action.group);
         return 'done';
       case 'start-node':
         return startNode(cluster, action.node);

@@ -17,6 +17,10 @@ import type { ServerRole, ServerServices } from './server.ts';
 export interface StoredGroup {
   readonly leader: string;
   readonly epoch: number;
+  /** Its files were on disk once: from then on a missing node is lost data, not a start to repeat. */
+  readonly settled: boolean;
+  /** The highest number of connections it was started with; see `connectionsMax`. */
+  readonly connectionsMax: number;
 }
 
 export interface StoredCluster {
@@ -35,6 +39,8 @@ export interface ClusterGroup {
   epoch: number;
   /** The barrier of `epoch` is committed and the leader's process has lived since. */
   open: boolean;
+  settled: boolean;
+  connectionsMax: number;
   /** The subscription to the global tables was made or refreshed in this run. */
   globals: 'publisher' | 'subscribed' | 'none';
 }
@@ -63,6 +69,9 @@ export class Cluster {
         leader: stored?.leader ?? present(spec.nodes[0], 'a node').name,
         epoch: stored?.epoch ?? 0,
         open: false,
+        settled: stored?.settled ?? false,
+        // A standby refuses to start with fewer than its leader ever had: lowering has no effect.
+        connectionsMax: Math.max(stored?.connectionsMax ?? 0, this.server.options.connectionsMax),
         globals: spec.name === primaryGroup ? 'publisher' : 'none',
       });
       for (const node of spec.nodes) {
@@ -83,12 +92,23 @@ export class Cluster {
   async raiseEpoch(name: string, atLeast: number): Promise<number> {
     const group = this.group(name);
     const epoch = Math.max(group.epoch, atLeast) + 1;
-    this.#stored = {
-      groups: { ...this.#stored.groups, [name]: { leader: group.leader, epoch } },
-    };
-    await this.services.store.write(this.#stored);
+    await this.#persist(group, { epoch });
     group.epoch = epoch;
     return epoch;
+  }
+
+  /** The group's data directories are complete and on disk. */
+  async settle(name: string): Promise<void> {
+    const group = this.group(name);
+    await this.#persist(group, { settled: true });
+    group.settled = true;
+  }
+
+  async #persist(group: ClusterGroup, change: Partial<StoredGroup>): Promise<void> {
+    const { leader, epoch, settled, connectionsMax } = group;
+    const next = { leader, epoch, settled, connectionsMax, ...change };
+    this.#stored = { groups: { ...this.#stored.groups, [group.spec.name]: next } };
+    await this.services.store.write(this.#stored);
   }
 
   admin(node: string): AdminTarget {

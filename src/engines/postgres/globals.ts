@@ -39,8 +39,8 @@ export async function subscribeGlobals(
     cluster.admin(group.leader),
     async (client) => {
       const made = await client.query('SELECT 1 FROM pg_subscription WHERE subname = $1', [name]);
-      if (made.rows.length === 0) await dropLeftover(cluster, publisher.leader, name);
-      await subscribe(client, name, connection);
+      if (made.rows.length > 0) await refresh(client, name, connection);
+      else await create(cluster, { client, publisher: publisher.leader, name, connection });
     },
     { statementTimeoutMs: CREATE_TIMEOUT_MS },
   );
@@ -49,30 +49,60 @@ export async function subscribeGlobals(
   return 'done';
 }
 
-/** A start that died between the publisher's slot and the subscription leaves the slot behind. */
-async function dropLeftover(cluster: Cluster, publisher: string, slot: string): Promise<void> {
-  await withAdmin(cluster.admin(publisher), (client) =>
-    client.query(
+/**
+ * Copying existing rows takes tens of round trips per table. Of a new cluster there are none to copy:
+ * the publisher's tables are locked against writes and looked at while the slot is made, so that no row
+ * can slip in between the look and the slot.
+ */
+async function create(
+  cluster: Cluster,
+  subscription: {
+    readonly client: pg.Client;
+    readonly publisher: string;
+    readonly name: string;
+    readonly connection: string;
+  },
+): Promise<void> {
+  const { client, name, connection } = subscription;
+  await withAdmin(cluster.admin(subscription.publisher), async (publisher) => {
+    // A start that died between the slot and the subscription leaves the slot behind.
+    await publisher.query(
       `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
        WHERE slot_name = $1 AND NOT active`,
-      [slot],
-    ),
-  );
+      [name],
+    );
+    await publisher.query('BEGIN');
+    try {
+      const rows = await lockAndLook(publisher);
+      await client.query(
+        `CREATE SUBSCRIPTION ${quoteIdentifier(name)} CONNECTION ${quoteLiteral(connection)}
+         PUBLICATION ${quoteIdentifier(GLOBAL_PUBLICATION)}
+         WITH (slot_name = ${quoteLiteral(name)}, copy_data = ${String(rows)}, binary = true,
+           origin = none, synchronous_commit = 'off')`,
+      );
+    } finally {
+      await publisher.query('ROLLBACK');
+    }
+  });
 }
 
-async function subscribe(client: pg.Client, name: string, connection: string): Promise<void> {
+/** SHARE mode lets readers go on and takes no transaction id, for which the slot would wait. */
+async function lockAndLook(publisher: pg.Client): Promise<boolean> {
+  const tables = await publisher.query<{ name: string }>(
+    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_publication_tables
+     WHERE pubname = $1 ORDER BY 1`,
+    [GLOBAL_PUBLICATION],
+  );
+  const names = tables.rows.map((row) => row.name);
+  if (names.length === 0) return false;
+  await publisher.query(`LOCK TABLE ${names.join(', ')} IN SHARE MODE`);
+  const looks = names.map((table) => `EXISTS (SELECT FROM ${table})`).join(' OR ');
+  const found = await publisher.query<{ rows: boolean }>(`SELECT ${looks} AS rows`);
+  return found.rows[0]?.rows === true;
+}
+
+async function refresh(client: pg.Client, name: string, connection: string): Promise<void> {
   const subscription = quoteIdentifier(name);
-  const publication = quoteIdentifier(GLOBAL_PUBLICATION);
-  const found = await client.query('SELECT 1 FROM pg_subscription WHERE subname = $1', [name]);
-  if (found.rows.length === 0) {
-    await client.query(
-      `CREATE SUBSCRIPTION ${subscription} CONNECTION ${quoteLiteral(connection)}
-       PUBLICATION ${publication}
-       WITH (slot_name = ${quoteLiteral(name)}, binary = true, origin = none,
-         synchronous_commit = 'off')`,
-    );
-    return;
-  }
   await client.query(`ALTER SUBSCRIPTION ${subscription} CONNECTION ${quoteLiteral(connection)}`);
   await client.query(`ALTER SUBSCRIPTION ${subscription} ENABLE`);
   // Tables that a migration added since.

@@ -2,8 +2,8 @@
  * Makes the data directories of a new group: one initdb, copied for every replica, so that all carry
  * the group's own system identifier (a server of another group is refused by replication itself).
  *
- * A crash leaves only `*.partial` folders or nodes without their marker; both are removed and made
- * again. The marker is written after the files are on disk.
+ * A crash leaves `*.partial` folders, or nodes without their marker, of a group that the store does not
+ * call settled; both are removed and made again.
  */
 import { chmod, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -73,9 +73,25 @@ export async function initialiseGroup(
   await runInitdb(services, paths.partial);
   // Copies one after another: parallel ones only compete for the disk.
   for (const node of group.nodes.slice(1)) await copyNode(services, paths.partial, node);
-  if (services.options.fsync) await syncToDisk(services, join(paths.partial, 'data'));
-  await finish(services, first);
-  for (const node of group.nodes.slice(1)) await finish(services, node);
+  for (const node of group.nodes) {
+    const target = nodePaths(services.storage, node.name);
+    await rename(target.partial, target.directory);
+  }
+}
+
+/**
+ * Waits until the new directories are on disk, then marks each as complete. Servers may run meanwhile;
+ * the platform is not ready before this is done, so nothing that was acknowledged can be lost with it.
+ */
+export async function settleGroup(services: InitialiseServices, group: GroupSpec): Promise<void> {
+  if (services.options.fsync) {
+    // One syncfs covers every directory of the file system; elsewhere each is walked.
+    const nodes = process.platform === 'linux' ? group.nodes.slice(0, 1) : group.nodes;
+    for (const node of nodes) {
+      await syncToDisk(services, nodePaths(services.storage, node.name).data);
+    }
+  }
+  for (const node of group.nodes) await mark(services, node);
 }
 
 async function runInitdb(services: InitialiseServices, directory: string): Promise<void> {
@@ -150,16 +166,15 @@ async function syncToDisk(services: InitialiseServices, directory: string): Prom
   }
 }
 
-/** Complete from here: the folder takes its name, then the marker says so. */
-async function finish(services: InitialiseServices, node: NodeSpec): Promise<void> {
-  const paths = nodePaths(services.storage, node.name);
-  await rename(paths.partial, paths.directory);
+async function mark(services: InitialiseServices, node: NodeSpec): Promise<void> {
   const marker: NodeMarker = {
     node: node.name,
     group: node.group,
     postgres: majorOf(services.binaries.version),
   };
-  await writeFile(paths.marker, JSON.stringify(marker), { mode: 0o644 });
+  const { marker: file } = nodePaths(services.storage, node.name);
+  await writeFile(`${file}.next`, JSON.stringify(marker), { mode: 0o644, flush: true });
+  await rename(`${file}.next`, file);
 }
 
 /** Replication credentials for the server itself, in libpq's format. */

@@ -4,6 +4,7 @@
  * restart, and only the barrier makes it safe to answer from.
  */
 import { MeridianError } from '../../kernel/errors.ts';
+import type { HostedProcess } from '../../kernel/host.ts';
 import { backoffMs } from '../../kernel/retry.ts';
 import { waitForServer } from './admin.ts';
 import type { Cluster, ClusterNode } from './cluster.ts';
@@ -28,7 +29,10 @@ async function launch(cluster: Cluster, node: ClusterNode): Promise<void> {
   cluster.notStopping();
   await cluster.assignPorts();
   const role = await cluster.roleOf(node.spec.name);
-  node.process = await startServer(cluster.server, node.spec, { port: node.port, role });
+  const { connectionsMax } = cluster.group(node.spec.group);
+  const start = (): Promise<HostedProcess> =>
+    startServer(cluster.server, node.spec, { port: node.port, role, connectionsMax });
+  node.process = await start();
   try {
     await awaitReady(cluster, node);
   } catch (error) {
@@ -37,8 +41,9 @@ async function launch(cluster: Cluster, node: ClusterNode): Promise<void> {
     const old = { host: '127.0.0.1', port: node.port };
     node.port = await cluster.services.host.freePort();
     await cluster.services.links.retarget(old, { host: '127.0.0.1', port: node.port });
-    node.process = await startServer(cluster.server, node.spec, { port: node.port, role });
+    node.process = await start();
     await awaitReady(cluster, node);
+    cluster.services.onRoutes();
   }
 }
 

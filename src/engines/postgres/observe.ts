@@ -173,6 +173,7 @@ function observedGroup(
     epoch: group.epoch,
     leader: group.open ? group.leader : null,
     open: group.open,
+    settled: group.settled,
     schemaVersion: seen.answer?.schemaVersion ?? 0,
     databaseMigrations: migrationsOf(seen.answer, 'database'),
     globals: group.globals,

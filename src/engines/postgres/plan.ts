@@ -13,6 +13,7 @@ import type { AppliedMigration, ClusterSnapshot, ObservedGroup } from '../snapsh
 
 export type PostgresAction =
   | { readonly kind: 'create-group'; readonly group: string }
+  | { readonly kind: 'settle-group'; readonly group: string }
   | { readonly kind: 'start-node'; readonly node: string }
   | { readonly kind: 'open-group'; readonly group: string }
   | { readonly kind: 'rehearse-migrations' }
@@ -40,13 +41,22 @@ function groupSteps(group: GroupSpec, observed: ClusterSnapshot): Step[] {
   const complete = group.nodes.filter((node) => observed.nodes[node.name]?.initialised === true);
   const steps: Step[] = [];
   if (complete.length < group.nodes.length) {
-    if (seen !== undefined && seen.epoch > 0) throw lostData(group, observed);
+    if (seen?.settled === true) throw lostData(group, observed);
     steps.push({
       id: `create-group:${group.name}`,
       summary: `create ${group.name}: ${String(group.nodes.length)} servers`,
       effect: 'data-movement',
       after: [],
       action: { kind: 'create-group', group: group.name },
+    });
+  }
+  if (seen?.settled !== true) {
+    steps.push({
+      id: `settle-group:${group.name}`,
+      summary: `wait until the files of ${group.name} are on disk`,
+      effect: 'data-movement',
+      after: [`create-group:${group.name}`],
+      action: { kind: 'settle-group', group: group.name },
     });
   }
   const starts = group.nodes

@@ -6,6 +6,7 @@
  */
 import type pg from 'pg';
 import type { Clock } from '../../kernel/clock.ts';
+import { present } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
 import { reaches, type Position } from '../../topology/position.ts';
 import { fromDriver } from './sqlstate.ts';
@@ -20,8 +21,14 @@ const known = new WeakMap<pg.PoolClient, Reached>();
 export const REACHED_SQL =
   "SELECT epoch::text AS epoch, (log - '0/0'::pg_lsn)::text AS log FROM meridian.reached()";
 
-export function parseReached(row: { epoch?: unknown; log?: unknown } | undefined): Reached {
-  return { epoch: Number(row?.epoch), log: BigInt(String(row?.log ?? '0')) };
+export interface ReachedRow {
+  readonly epoch: string;
+  readonly log: string | null;
+}
+
+export function parseReached(row: ReachedRow | undefined): Reached {
+  const { epoch, log } = present(row, "a node's position");
+  return { epoch: Number(present(epoch, 'an epoch')), log: BigInt(log ?? '0') };
 }
 
 export async function awaitPosition(
@@ -48,7 +55,7 @@ export async function awaitPosition(
 
 async function ask(client: pg.PoolClient): Promise<Reached> {
   try {
-    const result = await client.query<{ epoch: string; log: string }>({
+    const result = await client.query<ReachedRow>({
       name: 'meridian_reached',
       text: REACHED_SQL,
     });

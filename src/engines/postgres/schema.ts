@@ -6,6 +6,7 @@
  * search path and the account for the transaction alone, and returns nothing. What it reads belongs to
  * the transaction's own snapshot, so a range that moves away meanwhile is noticed by serializability.
  *
+ * `enter_replica` also tells the position that the snapshot does not go beyond, for the reader's token.
  * On a replica the heartbeat is read in the same snapshot as the data: its time was taken before its
  * commit, so everything acknowledged before that time is in the snapshot.
  */
@@ -118,8 +119,9 @@ END $$;
 
 const ENTER_REPLICA = `
 CREATE FUNCTION meridian.enter_replica(
-  p_group_epoch bigint, p_range text, p_range_epoch bigint, p_account text, p_max_staleness_ms bigint
-) RETURNS void LANGUAGE plpgsql AS $$
+  p_group_epoch bigint, p_range text, p_range_epoch bigint, p_account text, p_max_staleness_ms bigint,
+  OUT epoch bigint, OUT log pg_lsn
+) LANGUAGE plpgsql AS $$
 DECLARE
   v_age_ms double precision;
   v_range meridian.range;
@@ -127,8 +129,13 @@ BEGIN
   -- A leader is as fresh as can be, once it proves that it still leads.
   IF NOT pg_catalog.pg_is_in_recovery() THEN
     PERFORM meridian.enter(p_group_epoch, p_range, p_range_epoch, p_account);
+    epoch := p_group_epoch;
+    log := pg_catalog.pg_current_wal_insert_lsn();
     RETURN;
   END IF;
+  -- The snapshot is taken by now, so what it holds was replayed before this position.
+  SELECT g.epoch INTO epoch FROM meridian.group_state g;
+  log := pg_catalog.pg_last_wal_replay_lsn();
   IF p_max_staleness_ms IS NOT NULL THEN
     SELECT 1000 * extract(epoch FROM pg_catalog.clock_timestamp() - at) INTO v_age_ms
       FROM meridian.heartbeat;

@@ -25,7 +25,7 @@ export type ServerRole = Omit<RoleSettings, 'passfile'>;
 export async function startServer(
   services: ServerServices,
   node: NodeSpec,
-  start: { readonly port: number; readonly role: ServerRole },
+  start: { readonly port: number; readonly role: ServerRole; readonly connectionsMax: number },
 ): Promise<HostedProcess> {
   const paths = nodePaths(services.storage, node.name);
   await stopStray(services, node.name);
@@ -33,7 +33,10 @@ export async function startServer(
   await replaceFile(
     services.account,
     join(paths.data, 'postgresql.conf'),
-    mainSettings(node, start.port, services.options),
+    mainSettings(node, start.port, {
+      ...services.options,
+      connectionsMax: start.connectionsMax,
+    }),
   );
   await replaceFile(services.account, join(paths.data, 'pg_hba.conf'), hostAccess());
   await writeRole(services, node, start.role);

@@ -31,6 +31,11 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
+/** A migration has changed what a prepared statement returns: a new connection prepares it anew. */
+function isOvertaken(state: string, text: string): boolean {
+  return state === '0A000' && text.startsWith('cached plan must not change');
+}
+
 /** A driver's error as one of ours. */
 export function fromDriver(error: unknown, doing: string): MeridianError {
   const state = sqlStateOf(error);
@@ -41,9 +46,10 @@ export function fromDriver(error: unknown, doing: string): MeridianError {
       cause: withoutDetail(error),
     });
   }
-  const code =
-    BY_STATE[state] ??
-    (UNAVAILABLE.test(state) ? 'ERR_ENGINE_UNAVAILABLE' : 'ERR_ENGINE_STATEMENT');
+  const code = isOvertaken(state, text)
+    ? 'ERR_ENGINE_UNAVAILABLE'
+    : (BY_STATE[state] ??
+      (UNAVAILABLE.test(state) ? 'ERR_ENGINE_UNAVAILABLE' : 'ERR_ENGINE_STATEMENT'));
   return new MeridianError(code, `${doing}: ${text} (SQLSTATE ${state})`, {
     cause: withoutDetail(error),
     details: { sqlState: state, ...constraintOf(error) },

@@ -9,9 +9,13 @@
  * when its wait for the quorum was cancelled: the commit is then on one disk alone, which is an unknown
  * outcome, never success. A connection lost after COMMIT was sent is unknown too.
  *
+ * A replica read has nothing to commit and cannot conflict: its position came with the opening, so its
+ * end is sent and not waited for.
+ *
  * A caller that gives up destroys the connection rather than cancelling the statement: a cancel that
  * strikes during COMMIT would be answered as success.
  */
+import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
 import { unreachable } from '../../kernel/assert.ts';
@@ -23,14 +27,19 @@ import type {
   SessionTransaction,
   StatementResult,
 } from '../connector.ts';
-import { parseReached, REACHED_SQL } from './position-wait.ts';
+import { parseReached, REACHED_SQL, type ReachedRow } from './position-wait.ts';
+import { statementName } from './prepared.ts';
 import { quoteIdentifier } from './quote.ts';
 import { ROLE } from './roles.ts';
 import { fromDriver, sqlStateOf } from './sqlstate.ts';
 
 const QUORUM_WAIT_CANCELLED = '01000';
+/** "cached plan must not change result type": feature_not_supported, of all codes. */
+const PLAN_OVERTAKEN = '0A000';
 
-type State = 'new' | 'open' | 'failed' | 'closed';
+const CLOSING = `SET LOCAL synchronous_commit = on; COMMIT; ${REACHED_SQL}`;
+
+type State = 'new' | 'open' | 'failed' | 'ending' | 'closed';
 
 export class PostgresTransaction implements SessionTransaction {
   readonly #client: pg.PoolClient;
@@ -41,6 +50,8 @@ export class PostgresTransaction implements SessionTransaction {
   readonly #onLost: (error: Error) => void;
   #state: State = 'new';
   #scope = -1;
+  /** Of a replica read: what its snapshot does not go beyond. */
+  #seen: { readonly epoch: number; readonly log: bigint } | undefined;
   #failure: MeridianError | undefined;
   /** Why the connection may not go back to the pool. */
   #broken: Error | undefined;
@@ -68,21 +79,21 @@ export class PostgresTransaction implements SessionTransaction {
     scope: number,
     statement: { readonly text: string; readonly values: readonly unknown[] },
   ): Promise<StatementResult> {
-    if (this.#state === 'closed') {
+    if (this.#state === 'closed' || this.#state === 'ending') {
       throw new MeridianError('ERR_TRANSACTION_CLOSED', 'the transaction has ended already');
     }
     if (this.#failure !== undefined) throw this.#failure;
     const socket = socketOf(this.#client);
     socket.cork();
     const before = [...this.#opening(), ...this.#switchTo(scope)];
-    const result = this.#client.query(statement.text, [...statement.values]);
+    const result = this.#client.query(this.#prepared(scope, statement));
     process.nextTick(() => {
       socket.uncork();
     });
-    const [first, ...settled] = await Promise.allSettled([...before, result]);
-    const failed = [first, ...settled].find((one) => one?.status === 'rejected');
-    if (failed?.status === 'rejected') throw this.#fail(failed.reason, 'query');
-    const { rows, rowCount } = await result;
+    const settled = await Promise.allSettled([...before, result]);
+    const failed = settled.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw this.#fail(failed.reason, 'query');
+    const { rows, rowCount } = (settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value;
     return { rows: rows as Record<string, unknown>[], rowCount: rowCount ?? 0 };
   }
 
@@ -92,27 +103,27 @@ export class PostgresTransaction implements SessionTransaction {
     // Known to be lost before COMMIT was sent: then it was not committed.
     if (this.#broken !== undefined) throw this.#fail(this.#broken, 'commit');
     const { access, group } = this.#target;
+    if (access.kind === 'replica-read' && this.#seen !== undefined) {
+      const seen = this.#seen;
+      void this.#end('COMMIT');
+      return { group, ...seen };
+    }
     let waitCancelled = false;
     const onNotice = (notice: { code?: string | undefined }): void => {
       if (notice.code === QUORUM_WAIT_CANCELLED) waitCancelled = true;
     };
     this.#client.on('notice', onNotice);
     try {
-      const closing =
-        access.kind === 'replica-read' ? 'COMMIT' : 'SET LOCAL synchronous_commit = on; COMMIT';
-      const results = (await this.#client.query(`${closing}; ${REACHED_SQL}`)) as unknown as [
-        ...pg.QueryResult[],
-      ];
+      const results = (await this.#client.query(CLOSING)) as unknown as pg.QueryResult[];
       if (waitCancelled) throw this.#unknown('its wait for the quorum was cancelled');
-      const end = results.at(-2);
-      if (end?.command !== 'COMMIT') {
+      if (results[1]?.command !== 'COMMIT') {
         throw new MeridianError(
           'ERR_ENGINE_STATEMENT',
           'the transaction had failed before its end',
         );
       }
       this.#release();
-      return { group, ...parseReached(results.at(-1)?.rows[0] as { epoch?: unknown } | undefined) };
+      return { group, ...parseReached(results[2]?.rows[0] as ReachedRow | undefined) };
     } catch (error) {
       throw this.#commitFailed(error);
     } finally {
@@ -122,12 +133,18 @@ export class PostgresTransaction implements SessionTransaction {
 
   async rollback(): Promise<void> {
     if (this.#state === 'closed') return;
-    if (this.#state !== 'new' && this.#broken === undefined) {
-      try {
-        await this.#client.query('ROLLBACK');
-      } catch (error) {
-        this.#broken = error as Error;
-      }
+    if (this.#state === 'new' || this.#broken !== undefined) this.#release();
+    else await this.#end('ROLLBACK');
+  }
+
+  /** Ends the transaction on the server, then gives the connection back; never throws. */
+  async #end(how: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    if (this.#state === 'ending') return;
+    this.#state = 'ending';
+    try {
+      await this.#client.query(how);
+    } catch (error) {
+      this.#broken ??= error as Error;
     }
     this.#release();
   }
@@ -138,12 +155,39 @@ export class PostgresTransaction implements SessionTransaction {
     this.#state = 'open';
     const { access, scopes } = this.#target;
     const sent = [this.#client.query(beginOf(access))];
-    for (const scope of scopes) sent.push(this.#client.query(enterOf(access, scope)));
+    for (const scope of scopes) {
+      const entered = this.#client.query<ReachedRow>(enterOf(access, scope));
+      sent.push(entered);
+      if (access.kind === 'replica-read') {
+        void entered.then(
+          ({ rows }) => (this.#seen = parseReached(rows[0])),
+          () => {},
+        );
+      }
+    }
     this.#scope = scopes.length - 1;
     if (access.kind === 'write' && access.global) {
       sent.push(this.#client.query(`SET LOCAL ROLE ${quoteIdentifier(ROLE.globalWriter)}`));
     }
     return sent;
+  }
+
+  /**
+   * Named per range and text, so that the server parses and plans it once per connection. Without
+   * values it goes as it is: a text may then hold several statements.
+   */
+  #prepared(
+    scope: number,
+    statement: { readonly text: string; readonly values: readonly unknown[] },
+  ): pg.QueryConfig {
+    if (statement.values.length === 0) return { text: statement.text };
+    const range = this.#target.scopes[scope]?.range?.name ?? '';
+    const name = statementName(this.#client, range, statement.text);
+    return {
+      text: statement.text,
+      values: [...statement.values],
+      ...(name === undefined ? {} : { name }),
+    };
   }
 
   #switchTo(index: number): Promise<unknown>[] {
@@ -166,9 +210,12 @@ export class PostgresTransaction implements SessionTransaction {
           cause: this.#signal.reason,
         })
       : fromDriver(error, `${doing} on ${this.#target.node.name}`);
-    if (sqlStateOf(error) === undefined) this.#broken = error as Error;
-    this.#failure = failure;
-    return failure;
+    // A connection that failed, or whose prepared statements a migration has overtaken, is not kept.
+    const state = sqlStateOf(error);
+    if (state === undefined || state === PLAN_OVERTAKEN) this.#broken = error as Error;
+    // Of statements sent together the first refusal is the reason; the rest fail because of it.
+    this.#failure ??= failure;
+    return this.#failure;
   }
 
   /** Only an ERROR that names its state proves that the server has rolled back. */
@@ -236,12 +283,12 @@ function enterOf(access: Access, scope: Scope): pg.QueryConfig {
   }
   return {
     name: 'meridian_enter_replica',
-    text: 'SELECT meridian.enter_replica($1, $2, $3, $4, $5)',
+    text: `SELECT epoch::text AS epoch, (log - '0/0'::pg_lsn)::text AS log
+           FROM meridian.enter_replica($1, $2, $3, $4, $5)`,
     values: [...route, access.maxStalenessMs ?? null],
   };
 }
 
-function socketOf(client: pg.PoolClient): import('node:stream').Duplex {
-  return (client as unknown as { connection: { stream: import('node:stream').Duplex } }).connection
-    .stream;
+function socketOf(client: pg.PoolClient): Duplex {
+  return (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 }
