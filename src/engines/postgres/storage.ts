@@ -51,6 +51,8 @@ export async function prepareStorage(directory: string, account: ServerAccount):
     const linked = await readlink(inside).catch(() => undefined);
     const nodesDirectory =
       linked ?? ((await canEnter(directory, account)) ? inside : outsideOf(directory));
+    // The folders above stay passable: mkdir's mode would go to every folder that it makes.
+    await mkdir(dirname(nodesDirectory), { recursive: true, mode: 0o755 });
     await mkdir(nodesDirectory, { recursive: true, mode: 0o700 });
     await chmod(nodesDirectory, 0o700);
     await giveTo(account, nodesDirectory);
