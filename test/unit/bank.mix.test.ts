@@ -23,6 +23,7 @@ const mixOptions = (changes: Partial<MixOptions> = {}): MixOptions => ({
   ),
   countries: ['IE', 'IN'],
   globalShare: 0.13,
+  balanceShare: 0,
   remoteShare: 0.25,
   tokenShare: 0.5,
   ...changes,
@@ -71,9 +72,12 @@ describe('bank mix', () => {
       [1 / 3, 1 / 7],
       [0.13, 1],
     ] as const) {
-      assert.equal(buildDeck(globalShare, remoteShare).length, 1_000);
+      const shares = { globalShare, remoteShare, balanceShare: (1 - globalShare) / 3 };
+      assert.equal(buildDeck(shares).length, 1_000);
     }
-    assert.ok(buildDeck(0.2, 0).every((card) => !card.remote));
+    const local = buildDeck({ globalShare: 0.2, balanceShare: 0.1, remoteShare: 0 });
+    assert.ok(local.every((card) => !card.remote));
+    assert.equal(local.filter((card) => card.kind === 'balance').length, 205);
   });
 
   test('remote means homed elsewhere, and two accounts share one home', () => {

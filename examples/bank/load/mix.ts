@@ -1,6 +1,6 @@
 /**
  * Which requests one region's clients send: SmallBank's transactions in BenchBase's published
- * weights, and a share of reads of the global tables. Pure and seeded.
+ * weights, and beside them a share of balance reads and of reads of the global tables. Pure, seeded.
  *
  * The kinds come from a shuffled deck in which each is present in its exact share, again and again.
  * Drawn freely instead, a rare class would now and then fall short of the samples that a percentile
@@ -82,6 +82,8 @@ export interface MixOptions {
   readonly accounts: Readonly<Record<string, readonly string[]>>;
   readonly countries: readonly string[];
   readonly globalShare: number;
+  /** Balance reads on top of SmallBank's own, as a share of all requests. */
+  readonly balanceShare: number;
   /** Share of account requests that go to accounts homed elsewhere. */
   readonly remoteShare: number;
   /** Share of balance reads that carry a consistency token. */
@@ -97,7 +99,8 @@ interface Card {
 export function createMix(options: MixOptions): () => PlannedRequest {
   const random = seededRandom(options.seed, `mix/${options.region}`);
   const elsewhere = Object.keys(options.accounts).filter((region) => region !== options.region);
-  const deck = buildDeck(options.globalShare, elsewhere.length === 0 ? 0 : options.remoteShare);
+  const remoteShare = elsewhere.length === 0 ? 0 : options.remoteShare;
+  const deck = buildDeck({ ...options, remoteShare });
   let position = deck.length;
   return () => {
     if (position === deck.length) {
@@ -111,7 +114,11 @@ export function createMix(options: MixOptions): () => PlannedRequest {
 }
 
 /** Each kind, local and remote, in its share; rounding goes to the largest remainders. */
-export function buildDeck(globalShare: number, remoteShare: number): Card[] {
+export function buildDeck(
+  options: Pick<MixOptions, 'globalShare' | 'balanceShare' | 'remoteShare'>,
+): Card[] {
+  const { globalShare, balanceShare, remoteShare } = options;
+  const smallBankShare = 1 - globalShare - balanceShare;
   const cells: { card: Card; exact: number; count: number }[] = [];
   const add = (card: Card, share: number): void => {
     const exact = share * DECK_SIZE;
@@ -120,10 +127,12 @@ export function buildDeck(globalShare: number, remoteShare: number): Card[] {
   for (const [kind, share] of shares(GLOBAL_WEIGHTS)) {
     add({ kind, remote: false }, globalShare * share);
   }
-  for (const [kind, share] of shares(SMALLBANK_WEIGHTS)) {
-    add({ kind, remote: false }, (1 - globalShare) * share * (1 - remoteShare));
-    add({ kind, remote: true }, (1 - globalShare) * share * remoteShare);
-  }
+  const addAccount = (kind: SmallBankKind, share: number): void => {
+    add({ kind, remote: false }, share * (1 - remoteShare));
+    add({ kind, remote: true }, share * remoteShare);
+  };
+  addAccount('balance', balanceShare);
+  for (const [kind, share] of shares(SMALLBANK_WEIGHTS)) addAccount(kind, smallBankShare * share);
   const missing = DECK_SIZE - cells.reduce((sum, cell) => sum + cell.count, 0);
   const byRemainder = cells.toSorted((a, b) => b.exact - b.count - (a.exact - a.count));
   for (const cell of byRemainder.slice(0, missing)) cell.count += 1;
