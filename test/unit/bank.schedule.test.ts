@@ -12,6 +12,7 @@ const OPTIONS: ScheduleOptions = {
   regions: ['us-east', 'eu-west', 'ap-south'],
   perSecond: 420,
   pattern: 'poisson',
+  rampMs: 0,
 };
 
 function within(seconds: number, options: ScheduleOptions): Arrival[] {
@@ -27,6 +28,15 @@ const gapsOf = (arrivals: readonly Arrival[]): number[] =>
   arrivals.slice(1).map((arrival, index) => arrival.atMs - (arrivals[index]?.atMs ?? 0));
 
 describe('bank schedule', () => {
+  test('a ramp rises evenly from a tenth to the full rate, and keeps it', () => {
+    const ramped: ScheduleOptions = { ...OPTIONS, pattern: 'fixed', rampMs: 10_000 };
+    const perSecond = (from: number): number =>
+      within(20, ramped).filter(({ atMs }) => atMs >= from && atMs < from + 1_000).length;
+    assert.ok(Math.abs(perSecond(0) - 420 * 0.145) < 5, String(perSecond(0)));
+    assert.ok(Math.abs(perSecond(5_000) - 420 * 0.595) < 5, String(perSecond(5_000)));
+    assert.ok(Math.abs(perSecond(12_000) - 420) < 5, String(perSecond(12_000)));
+  });
+
   test('poisson arrivals keep the rate, and each region has its third', () => {
     const arrivals = within(100, OPTIONS);
     // The count's standard deviation is its root, 205: five of them either way.

@@ -87,7 +87,10 @@ async function load(options: DriveOptions, parts: LoadParts): Promise<number> {
         ...options,
         runId: parts.runId,
         stop: parts.stop,
-        nextArrival: createSchedule({ seed, regions, perSecond: rate, pattern: arrivals }),
+        nextArrival: createSchedule({
+          ...{ seed, regions, perSecond: rate, pattern: arrivals },
+          rampMs: options.warmUpSeconds * 1_000,
+        }),
         nextRequest: (region) => {
           const next = mixes.get(region);
           if (next === undefined) throw new Error(`no mix for ${region}`);

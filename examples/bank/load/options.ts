@@ -28,7 +28,7 @@ export interface DriveOptions {
  * has its 500 samples, with the deck of mix.ts and some room.
  */
 const DEFAULTS = {
-  'warm-up': '3s',
+  'warm-up': '8s',
   rate: '250',
   arrivals: 'poisson',
   seed: '1',
@@ -42,7 +42,7 @@ const DEFAULTS = {
 export const USAGE = `Drives SmallBank over HTTP through the gateways, and checks the ledger at the end.
 
   --for <time>              measured length, such as 30s or 2m; without it, until Ctrl-C
-  --warm-up <time>          load before it, not measured (${DEFAULTS['warm-up']})
+  --warm-up <time>          rising load before it, not measured (${DEFAULTS['warm-up']})
   --rate <n>                requests/s in total (${DEFAULTS.rate})
   --arrivals <pattern>      poisson or fixed (${DEFAULTS.arrivals})
   --seed <n>                plans the same requests again (${DEFAULTS.seed})
