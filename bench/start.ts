@@ -1,0 +1,130 @@
+/**
+ * How long a start takes and what an idle platform costs: the bank, three regions, fifteen servers.
+ *
+ *   npm run bench -- start [rounds]
+ *
+ * Cold: from nothing to serving. Warm: the same data again. Memory: proportional set size of all
+ * database processes before any client came. Idle CPU: everything, supervisor included, over 20 s.
+ * Memory and CPU are read from /proc: Linux only.
+ */
+import { mkdtemp, readdir, readFile, rm, chmod } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadConfig } from '../src/config/load.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import { silentLog } from '../src/kernel/log.ts';
+import { startPlatform, type Platform } from '../src/platform.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const IDLE_SECONDS = 20;
+const SETTLE_SECONDS = 8;
+/** USER_HZ, which Linux fixes for user space. */
+const TICKS_PER_SECOND = 100;
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+
+interface Seen {
+  readonly parent: number;
+  readonly command: string;
+  readonly ticks: number;
+}
+
+async function processes(): Promise<Map<number, Seen>> {
+  const seen = new Map<number, Seen>();
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = await readFile(`/proc/${name}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const command = await readFile(`/proc/${name}/cmdline`, 'utf8');
+      const ticks = Number(fields[11]) + Number(fields[12]);
+      seen.set(Number(name), { parent: Number(fields[1]), command, ticks });
+    } catch {
+      // Ended between the listing and the look.
+    }
+  }
+  return seen;
+}
+
+/** This process and all its descendants. */
+async function ours(): Promise<Map<number, Seen>> {
+  const all = await processes();
+  const mine = new Map<number, Seen>();
+  const add = (pid: number): void => {
+    const one = all.get(pid);
+    if (one === undefined || mine.has(pid)) return;
+    mine.set(pid, one);
+    for (const [child, { parent }] of all) if (parent === pid) add(child);
+  };
+  add(process.pid);
+  return mine;
+}
+
+async function databaseMegabytes(): Promise<number> {
+  let kilobytes = 0;
+  for (const [pid, { command }] of await ours()) {
+    if (!command.includes('postgres')) continue;
+    const text = await readFile(`/proc/${String(pid)}/smaps_rollup`, 'utf8').catch(() => '');
+    kilobytes += Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0);
+  }
+  return kilobytes / 1024;
+}
+
+async function idlePercent(): Promise<number> {
+  const before = await ours();
+  const startedAt = performance.now();
+  await systemClock.sleep(IDLE_SECONDS * 1_000);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  let ticks = 0;
+  for (const [pid, { ticks: now }] of await ours()) ticks += now - (before.get(pid)?.ticks ?? 0);
+  return (100 * ticks) / TICKS_PER_SECOND / seconds;
+}
+
+const rounds = Number(process.argv[2] ?? 5);
+const declared = await loadConfig({
+  folder: ROOT,
+  file: join(ROOT, 'examples', 'bank', 'meridian.config.ts'),
+});
+const directory = await mkdtemp(join(tmpdir(), 'meridian-bench-'));
+await chmod(directory, 0o755);
+const config = {
+  ...declared,
+  dataDirectory: join(directory, 'data'),
+  gateway: {
+    ...declared.gateway,
+    ports: Object.fromEntries(declared.regions.map((region) => [region.name, 0])),
+  },
+};
+const start = (fresh: boolean): Promise<Platform> =>
+  startPlatform(config, { fresh, log: silentLog, onProgress: () => {} });
+
+const [cold, warm, stopMs]: [number[], number[], number[]] = [[], [], []];
+let megabytes = NaN;
+let percent = NaN;
+try {
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const fresh of [true, false]) {
+      const platform = await start(fresh);
+      (fresh ? cold : warm).push(platform.readyMs);
+      if (round === rounds && !fresh) {
+        await systemClock.sleep(SETTLE_SECONDS * 1_000);
+        megabytes = await databaseMegabytes();
+        percent = await idlePercent();
+      }
+      const askedAt = performance.now();
+      await platform.stop();
+      stopMs.push(performance.now() - askedAt);
+    }
+  }
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}
+const row = (name: string, values: readonly number[]): string =>
+  `${name.padEnd(28)} ${(median(values) / 1_000).toFixed(1).padStart(8)} s   (${values.map((ms) => (ms / 1_000).toFixed(1)).join(', ')})`;
+console.log(`${String(rounds)} rounds on ${String(cpus().length)} x ${cpus()[0]?.model ?? 'CPU'}`);
+console.log(row('cold start, median', cold));
+console.log(row('warm start, median', warm));
+console.log(row('stop, median', stopMs));
+console.log(`${'database memory (PSS)'.padEnd(28)} ${megabytes.toFixed(0).padStart(8)} MB`);
+console.log(`${'idle CPU of everything'.padEnd(28)} ${percent.toFixed(1).padStart(8)} % of a core`);
