@@ -1,8 +1,7 @@
 /** The client library: what `connect` returns. Types and guarantees are in api.ts. */
-import type { SessionTarget } from '../engines/connector.ts';
 import { MeridianError } from '../kernel/errors.ts';
-import { mergeTokens, parseToken, type Position, type Token } from '../topology/position.ts';
-import type { AccountHome, AccountId, RoutedGroup, RoutingView } from '../topology/routing.ts';
+import { mergeTokens, parseToken, type Token } from '../topology/position.ts';
+import type { AccountId } from '../topology/routing.ts';
 import type { ControlSubscription } from '../control/subscription.ts';
 import { createAccount } from './accounts.ts';
 import type {
@@ -15,16 +14,28 @@ import type {
   TransactionOptions,
 } from './api.ts';
 import { runAttempts, type AttemptServices, type Work } from './attempts.ts';
-import { groupOf, leaderOf, nearestOf } from './choose-node.ts';
+import { groupOf } from './choose-node.ts';
 import { checkAccountId, Directory, type LocateOptions } from './directory.ts';
-
-/** Waiting at a replica for a position is worth at most about a round trip to the leader. */
-const POSITION_WAIT_SLACK_MS = 25;
+import {
+  accountReadRoute,
+  globalWriteRoute,
+  readRoute,
+  writeRoute,
+  type Wanted,
+} from './routes.ts';
 
 export interface ClientParts {
   readonly services: AttemptServices;
   readonly region: string;
   readonly newId: () => string;
+}
+
+/** What the parts of one client share. */
+interface Shared {
+  readonly services: AttemptServices;
+  readonly directory: Directory;
+  /** Rejects once the client is closed. */
+  readonly perform: <T>(kind: 'transactions' | 'reads', work: Work<T>) => Promise<Committed<T>>;
 }
 
 export function createClient(parts: ClientParts): MeridianClient & {
@@ -40,82 +51,30 @@ export function createClient(parts: ClientParts): MeridianClient & {
     })();
     return closed;
   };
-  const perform = <T>(kind: 'transactions' | 'reads', work: Work<T>): Promise<Committed<T>> => {
-    if (closed !== undefined) throw new MeridianError('ERR_ENGINE_CLOSED', 'the client is closed');
-    services.counters.add(kind);
-    return runAttempts(services, work);
+  const shared: Shared = {
+    services,
+    directory,
+    perform: async (kind, work) => {
+      if (closed !== undefined) {
+        throw new MeridianError('ERR_ENGINE_CLOSED', 'the client is closed');
+      }
+      services.counters.add(kind);
+      return runAttempts(services, work);
+    },
   };
-
-  const account = (id: AccountId): AccountClient => {
-    checkAccountId(id);
-    return {
-      transaction: (run, options = {}) =>
-        perform('transactions', {
-          ...limitsOf(options),
-          route: (view, hints) => writeRoute(view, [id], { directory, hints }),
-          run: ([tx]) => run(only(tx)),
-        }),
-      read: (run, options = {}) =>
-        readWith(options, (wanted) =>
-          perform('reads', {
-            ...limitsOf(options),
-            route: async (view, hints) => {
-              const home = await locateFor(id, directory, hints);
-              const scope = scopeOf(view, home);
-              const group = groupOf(view, home.group);
-              return readRoute(services, { group, scope, wanted, leader: hints.leader });
-            },
-            run: ([tx]) => run(only(tx)),
-          }),
-        ),
-    };
-  };
-
-  const global: GlobalClient = {
-    read: (run, options = {}) =>
-      readWith(options, (wanted) =>
-        perform('reads', {
-          ...limitsOf(options),
-          // eslint-disable-next-line @typescript-eslint/require-await -- routes may wait
-          route: async (view, hints) =>
-            readRoute(services, {
-              group: groupOf(view, view.primaryGroup),
-              scope: { range: undefined, account: undefined },
-              wanted,
-              leader: hints.leader,
-            }),
-          run: ([tx]) => run(only(tx)),
-        }),
-      ),
-    write: (run, options = {}) =>
-      perform('transactions', {
-        ...limitsOf(options),
-        // eslint-disable-next-line @typescript-eslint/require-await -- routes may wait
-        route: async (view) => {
-          const group = groupOf(view, view.primaryGroup);
-          return {
-            node: leaderOf(group),
-            group: group.name,
-            access: { kind: 'write', groupEpoch: group.epoch, global: true },
-            scopes: [{ range: undefined, account: undefined }],
-          };
-        },
-        run: ([tx]) => run(only(tx)),
-      }),
-  };
-
+  const global = globalClient(shared);
   return {
     region,
     control: services.control,
-    account,
+    account: (id) => accountClient(shared, id),
     global,
     createAccount: (options) =>
       createAccount({ services, directory, global, newId: parts.newId }, options),
     locate: (id, options: LocateOptions = {}) => directory.locate(id, options),
-    transaction: (ids, run, options = {}) => {
+    transaction: async (ids, run, options = {}) => {
       ids.forEach(checkAccountId);
       const distinct = [...new Set<string>(ids)];
-      return perform('transactions', {
+      return shared.perform('transactions', {
         ...limitsOf(options),
         route: (view, hints) => writeRoute(view, distinct, { directory, hints }),
         run: (handles) => {
@@ -130,77 +89,51 @@ export function createClient(parts: ClientParts): MeridianClient & {
   };
 }
 
-type Hints = Parameters<Work<unknown>['route']>[1];
-
-/** The leader of the accounts' one group; ERR_CROSS_GROUP_TRANSACTION when they have several. */
-async function writeRoute(
-  view: RoutingView,
-  ids: readonly AccountId[],
-  from: { readonly directory: Directory; readonly hints: Hints },
-): Promise<SessionTarget> {
-  const homes = await Promise.all(ids.map((id) => locateFor(id, from.directory, from.hints)));
-  const [first] = homes;
-  if (first === undefined) {
-    throw new MeridianError('ERR_ACCOUNT_INVALID', 'a transaction needs at least one account');
-  }
-  if (homes.some((home) => home.group !== first.group)) {
-    const groups = [...new Set(homes.map((home) => home.group))];
-    throw new MeridianError(
-      'ERR_CROSS_GROUP_TRANSACTION',
-      `the accounts live in several replication groups: ${groups.join(', ')}`,
-      { details: { groups } },
-    );
-  }
-  const group = groupOf(view, first.group);
+function accountClient(shared: Shared, id: AccountId): AccountClient {
+  const { services, directory, perform } = shared;
+  checkAccountId(id);
   return {
-    node: leaderOf(group),
-    group: group.name,
-    access: { kind: 'write', groupEpoch: group.epoch, global: false },
-    scopes: homes.map((home) => scopeOf(view, home)),
+    transaction: (run, options = {}) =>
+      perform('transactions', {
+        ...limitsOf(options),
+        route: (view, hints) => writeRoute(view, [id], { directory, hints }),
+        run: ([tx]) => run(only(tx)),
+      }),
+    read: (run, options = {}) =>
+      readWith(options, (wanted) =>
+        perform('reads', {
+          ...limitsOf(options),
+          route: (view, hints) =>
+            accountReadRoute(services, view, { id, wanted, directory, hints }),
+          run: ([tx]) => run(only(tx)),
+        }),
+      ),
   };
 }
 
-interface Wanted {
-  readonly staleness: number | undefined;
-  readonly positions: readonly Position[];
-  readonly strong: boolean;
-}
-
-function readRoute(
-  services: AttemptServices,
-  read: {
-    readonly group: RoutedGroup;
-    readonly scope: SessionTarget['scopes'][number];
-    readonly wanted: Wanted;
-    readonly leader: boolean;
-  },
-): SessionTarget {
-  const { group, wanted } = read;
-  const shared = { group: group.name, scopes: [read.scope] };
-  if (wanted.staleness !== undefined) services.control.countBoundedRead();
-  if (wanted.strong || read.leader) {
-    services.counters.add('readsOnLeader');
-    return {
-      ...shared,
-      node: leaderOf(group),
-      access: { kind: 'strong-read', groupEpoch: group.epoch },
-    };
-  }
-  // The nearest may be the leader itself: it is fresh once it proves that it still leads, and this
-  // kind of read costs it neither predicate locks nor a commit.
-  const nearest = nearestOf(group);
-  services.counters.add(nearest.name === group.leader ? 'readsOnLeader' : 'readsOnReplica');
-  const leader = group.nodes.find((node) => node.name === group.leader);
+function globalClient(shared: Shared): GlobalClient {
+  const { services, perform } = shared;
   return {
-    ...shared,
-    node: nearest,
-    access: {
-      kind: 'replica-read',
-      groupEpoch: group.epoch,
-      maxStalenessMs: wanted.staleness,
-      atLeast: wanted.positions.find((position) => position.group === group.name),
-      waitMs: (leader?.roundTripMs ?? 0) + POSITION_WAIT_SLACK_MS,
-    },
+    read: (run, options = {}) =>
+      readWith(options, (wanted) =>
+        perform('reads', {
+          ...limitsOf(options),
+          route: async (view, hints) =>
+            readRoute(services, {
+              group: groupOf(view, view.primaryGroup),
+              scope: { range: undefined, account: undefined },
+              wanted,
+              leader: hints.leader,
+            }),
+          run: ([tx]) => run(only(tx)),
+        }),
+      ),
+    write: (run, options = {}) =>
+      perform('transactions', {
+        ...limitsOf(options),
+        route: async (view) => globalWriteRoute(view),
+        run: ([tx]) => run(only(tx)),
+      }),
   };
 }
 
@@ -220,23 +153,6 @@ async function readWith<T>(
     strong: staleness === undefined && token === '',
   });
   return token === '' ? done : { ...done, token: mergeTokens(token, done.token) };
-}
-
-function locateFor(id: AccountId, directory: Directory, hints: Hints): Promise<AccountHome> {
-  const { signal } = hints.deadline;
-  return directory.locate(id, {
-    fresh: hints.fresh,
-    signal,
-    timeoutMs: hints.deadline.remainingMs(),
-  });
-}
-
-function scopeOf(view: RoutingView, home: AccountHome): SessionTarget['scopes'][number] {
-  const range = view.ranges[home.range];
-  if (range === undefined || range.group !== home.group) {
-    throw new MeridianError('ERR_ENGINE_STALE_ROUTE', `range ${home.range} has just moved`);
-  }
-  return { range: { name: range.name, epoch: range.epoch }, account: home.account };
 }
 
 function limitsOf(

@@ -51,13 +51,16 @@ export class Directory {
   /** One lookup per account at a time, however many callers wait for it. */
   #nearby(id: AccountId, options: LocateOptions): Promise<string | undefined> {
     const running = this.#lookups.get(id);
-    if (running !== undefined) return running;
-    // Shared by callers with signals of their own: none of them may end it for the others.
-    const lookup = this.#ask(id, 'nearest', { timeoutMs: options.timeoutMs }).finally(() => {
+    if (running !== undefined) return orAborted(running, options.signal);
+    // Shared by callers with limits of their own: none of them may end it for the others, and each
+    // stops waiting at its own.
+    const lookup = this.#ask(id, 'nearest', {}).finally(() => {
       this.#lookups.delete(id);
     });
+    // All who waited may have given up by the time it fails.
+    lookup.catch(() => {});
     this.#lookups.set(id, lookup);
-    return lookup;
+    return orAborted(lookup, options.signal);
   }
 
   async #ask(
@@ -69,7 +72,6 @@ export class Directory {
       timeoutMs: options.timeoutMs,
       retriesMax: undefined,
       signal: options.signal,
-      // eslint-disable-next-line @typescript-eslint/require-await -- the port allows routes that wait
       route: async (view, { leader }) => {
         const group = groupOf(view, view.primaryGroup);
         const scopes = [{ range: undefined, account: undefined }];
@@ -93,6 +95,28 @@ export class Directory {
       run: async ([tx]) => (await tx?.query<{ range: string }>(LOOKUP, [id]))?.rows[0]?.range,
     });
     return found.value;
+  }
+}
+
+/** The promise's outcome, or ERR_ABORTED as soon as the signal aborts. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  let giveUp = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    giveUp = () => {
+      reject(
+        new MeridianError('ERR_ABORTED', 'aborted while an account was looked up', {
+          cause: signal.reason,
+        }),
+      );
+    };
+  });
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
   }
 }
 

@@ -5,7 +5,7 @@ import type { EngineAdapter } from './engine.ts';
 import { postgresAdapter } from './postgres/adapter.ts';
 
 const ADAPTERS: Readonly<Record<string, EngineAdapter>> = {
-  postgres: postgresAdapter as EngineAdapter,
+  postgres: postgresAdapter,
 };
 
 /** Throws ERR_ENGINE_UNSUPPORTED for an engine that is not built. */

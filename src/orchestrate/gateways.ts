@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { ProcessStatus } from '../control/status.ts';
 import type { GatewayOptions } from '../gateway/options.ts';
 import type { Clock } from '../kernel/clock.ts';
+import { ERROR_CODES } from '../kernel/error-codes.ts';
 import { MeridianError, type ErrorCode } from '../kernel/errors.ts';
 import type { Host, HostedProcess } from '../kernel/host.ts';
 import type { Log } from '../kernel/log.ts';
@@ -55,17 +56,21 @@ export async function startGateways(options: GatewaysOptions): Promise<Gateways>
     state: 'starting',
     restarts: 0,
   }));
+  const launches = slots.map((slot) => launch(options, slot, stopping.signal));
+  let running: Promise<unknown> = Promise.allSettled(launches);
   const stop = async (): Promise<void> => {
     stopping.abort();
     await Promise.all(slots.map((slot) => stopSlot(options, slot)));
+    // One that was being started meanwhile ends itself.
+    await running;
   };
   try {
-    await Promise.all(slots.map((slot) => launch(options, slot)));
+    await Promise.all(launches);
   } catch (error) {
     await stop();
     throw error;
   }
-  for (const slot of slots) void keepAlive(options, slot, stopping.signal);
+  running = Promise.all(slots.map((slot) => keepAlive(options, slot, stopping.signal)));
   return {
     urls: Object.fromEntries(
       slots.map((slot) => [slot.place.region, `http://127.0.0.1:${String(slot.port)}`]),
@@ -83,7 +88,7 @@ export async function startGateways(options: GatewaysOptions): Promise<Gateways>
   };
 }
 
-async function launch(options: GatewaysOptions, slot: Slot): Promise<void> {
+async function launch(options: GatewaysOptions, slot: Slot, stopping: AbortSignal): Promise<void> {
   slot.state = 'starting';
   const process = await options.host.spawn({
     name: slot.name,
@@ -94,6 +99,12 @@ async function launch(options: GatewaysOptions, slot: Slot): Promise<void> {
     channel: true,
   });
   slot.process = process;
+  if (stopping.aborted) {
+    // The stop has not seen it: it was being made.
+    process.signal('SIGKILL');
+    await process.exited;
+    throw new MeridianError('ERR_ABORTED', `stopped while ${slot.name} was starting`);
+  }
   slot.port = await readiness(options, slot, process);
   slot.state = 'ready';
 }
@@ -126,9 +137,10 @@ function readiness(options: GatewaysOptions, slot: Slot, process: HostedProcess)
 }
 
 function reported(error: Record<string, unknown>): MeridianError {
-  return new MeridianError(error['code'] as ErrorCode, String(error['message']), {
-    remedy: String(error['remedy']),
-  });
+  const code = String(error['code']);
+  const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'ERR_PROCESS_FAILED';
+  const remedy = typeof error['remedy'] === 'string' ? { remedy: error['remedy'] } : {};
+  return new MeridianError(known, String(error['message']), remedy);
 }
 
 async function keepAlive(
@@ -144,7 +156,7 @@ async function keepAlive(
     options.log.warn('a gateway ended unasked; restarting it', { name: slot.name });
     try {
       await options.clock.sleep(backoffMs(attempt, options.random, RESTART_BACKOFF), stopping);
-      await launch(options, slot);
+      await launch(options, slot, stopping);
       attempt = 1;
     } catch (error) {
       attempt += 1;

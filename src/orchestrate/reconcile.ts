@@ -45,7 +45,7 @@ async function performAll(
   const done = new Map<string, Promise<void>>();
   const failed = new AbortController();
   const perform = async (step: EngineStep): Promise<void> => {
-    await Promise.all(step.after.map((id) => done.get(id)));
+    await Promise.all(step.after.map((id) => done.get(id) ?? Promise.resolve()));
     if (failed.signal.aborted || run.signal.aborted) {
       throw new MeridianError('ERR_ABORTED', `${step.id} was not begun`);
     }
@@ -69,7 +69,7 @@ async function performAll(
     );
   }
   const results = await Promise.allSettled(done.values());
-  const reasons = results.flatMap((result) =>
+  const reasons = results.flatMap((result): unknown[] =>
     result.status === 'rejected' ? [result.reason] : [],
   );
   // The first real failure; those that were not begun because of it say nothing new.

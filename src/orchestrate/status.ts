@@ -43,7 +43,7 @@ export function statusReport(sources: StatusSources): StatusReport {
           state: stateOf(seen),
           pid: seen?.pid ?? null,
           port: seen?.port ?? 0,
-          position: seen?.position == null ? null : formatPosition(seen.position),
+          position: typeof seen?.position === 'bigint' ? formatPosition(seen.position) : null,
           lagBytes: seen?.role === 'leader' ? 0 : (seen?.lagBytes ?? null),
           lagMs: seen?.role === 'leader' ? 0 : rounded(seen?.lagMs ?? null),
         };

@@ -62,13 +62,19 @@ export async function endStrays(
     const signal = options.how(stray.name);
     if (signal !== 'keep') send(stray, signal);
   }
-  const deadline = options.clock.monotonicMs() + GRACE_MS;
-  while ((await living(strays)).length > 0 && options.clock.monotonicMs() < deadline) {
-    await options.clock.sleep(20);
-  }
+  await untilGone(strays, options.clock);
   for (const stray of await living(strays)) send(stray, 'SIGKILL');
+  // Their ports are free once they are gone, which takes a moment even then.
+  await untilGone(strays, options.clock);
   await writeFile(file, '', { mode: 0o600 });
   return strays.length;
+}
+
+async function untilGone(strays: readonly Recorded[], clock: Clock): Promise<void> {
+  const deadline = clock.monotonicMs() + GRACE_MS;
+  while ((await living(strays)).length > 0 && clock.monotonicMs() < deadline) {
+    await clock.sleep(20);
+  }
 }
 
 /** After an orderly stop there is nothing to look for. */
@@ -86,8 +92,15 @@ function parseLine(line: string): Recorded[] {
   }
 }
 
+/**
+ * Those that are proven to be the recorded processes. Where the system tells no start times a number
+ * proves nothing, and a stranger's process is not ours to end: ours notice by themselves that their
+ * supervisor is gone.
+ */
 async function living(recorded: readonly Recorded[]): Promise<Recorded[]> {
-  const answers = await Promise.all(recorded.map(lives));
+  const answers = await Promise.all(
+    recorded.map(async (one) => one.started !== undefined && (await lives(one))),
+  );
   return recorded.filter((_, index) => answers[index] === true);
 }
 

@@ -11,16 +11,22 @@ export interface AdminTarget {
   readonly password: string;
 }
 
+export interface AdminOptions {
+  readonly statementTimeoutMs?: number;
+  /** Another role than the administrator, to see what it would see. */
+  readonly user?: string;
+}
+
 const CONNECT_TIMEOUT_MS = 2_000;
 
 export async function connectAdmin(
   target: AdminTarget,
-  options: { readonly statementTimeoutMs?: number } = {},
+  options: AdminOptions = {},
 ): Promise<pg.Client> {
   const client = new pg.Client({
     host: '127.0.0.1',
     port: target.port,
-    user: ROLE.administrator,
+    user: options.user ?? ROLE.administrator,
     password: target.password,
     database: DATABASE,
     application_name: 'meridian-supervisor',
@@ -46,7 +52,7 @@ export async function connectAdmin(
 export async function withAdmin<T>(
   target: AdminTarget,
   run: (client: pg.Client) => Promise<T>,
-  options: { readonly statementTimeoutMs?: number } = {},
+  options: AdminOptions = {},
 ): Promise<T> {
   const client = await connectAdmin(target, options);
   try {

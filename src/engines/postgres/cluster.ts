@@ -10,8 +10,9 @@ import { present } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
 import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
 import type { Address } from '../../topology/routing.ts';
-import type { EngineServices } from '../engine.ts';
+import type { DesiredState, EngineServices } from '../engine.ts';
 import type { AdminTarget } from './admin.ts';
+import { checkPlaces } from './places.ts';
 import type { ServerRole, ServerServices } from './server.ts';
 
 export interface StoredGroup {
@@ -25,12 +26,18 @@ export interface StoredGroup {
 
 export interface StoredCluster {
   readonly groups: Readonly<Record<string, StoredGroup>>;
+  /** Whose database publishes the global tables; absent until the first group has opened. */
+  readonly primaryGroup?: string;
+  /** Range → the group that holds its rows; written before the range is made. */
+  readonly ranges?: Readonly<Record<string, string>>;
 }
 
 export interface ClusterNode {
   readonly spec: NodeSpec;
   port: number;
   process: HostedProcess | undefined;
+  /** Somebody brings it back when it ends: nobody else may start it meanwhile. */
+  supervised: boolean;
 }
 
 export interface ClusterGroup {
@@ -50,8 +57,11 @@ export class Cluster {
   readonly groups = new Map<string, ClusterGroup>();
   readonly server: ServerServices;
   readonly services: EngineServices;
+  /** Starts of servers under way; a stop waits for them, so that none comes up behind its back. */
+  readonly launches = new Set<Promise<unknown>>();
+  readonly #stop = new AbortController();
   #stored: StoredCluster;
-  stopping = false;
+  #ports: Promise<void> = Promise.resolve();
 
   constructor(server: ServerServices, services: EngineServices) {
     this.server = server;
@@ -59,8 +69,23 @@ export class Cluster {
     this.#stored = (services.store.read() as StoredCluster | undefined) ?? { groups: {} };
   }
 
-  /** Takes the declared groups into account; idempotent. */
-  adopt(groups: readonly GroupSpec[], primaryGroup: string): void {
+  get stopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Aborts when the engine begins to stop. */
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  beginStop(): void {
+    this.#stop.abort();
+  }
+
+  /** Takes the declaration into account; idempotent. Throws when it would lose sight of data. */
+  adopt(desired: DesiredState): void {
+    checkPlaces(this.#stored, desired);
+    const { groups, primaryGroup } = desired;
     for (const spec of groups) {
       if (this.groups.has(spec.name)) continue;
       const stored = this.#stored.groups[spec.name];
@@ -75,7 +100,7 @@ export class Cluster {
         globals: spec.name === primaryGroup ? 'publisher' : 'none',
       });
       for (const node of spec.nodes) {
-        this.nodes.set(node.name, { spec: node, port: 0, process: undefined });
+        this.nodes.set(node.name, { spec: node, port: 0, process: undefined, supervised: false });
       }
     }
   }
@@ -104,10 +129,23 @@ export class Cluster {
     group.settled = true;
   }
 
+  /** Where a range's rows will be, before there can be any. */
+  async placeRange(range: string, group: string): Promise<void> {
+    if (this.#stored.ranges?.[range] === group) return;
+    this.#stored = { ...this.#stored, ranges: { ...this.#stored.ranges, [range]: group } };
+    await this.services.store.write(this.#stored);
+  }
+
+  /** From what is stored, not from memory: two changes of one group may be on their way at once. */
   async #persist(group: ClusterGroup, change: Partial<StoredGroup>): Promise<void> {
-    const { leader, epoch, settled, connectionsMax } = group;
-    const next = { leader, epoch, settled, connectionsMax, ...change };
-    this.#stored = { groups: { ...this.#stored.groups, [group.spec.name]: next } };
+    const { leader, epoch, settled, connectionsMax, spec } = group;
+    const before = this.#stored.groups[spec.name] ?? { epoch, settled };
+    const next = { ...before, leader, connectionsMax, ...change };
+    this.#stored = {
+      ...this.#stored,
+      groups: { ...this.#stored.groups, [spec.name]: next },
+      ...(group.globals === 'publisher' ? { primaryGroup: spec.name } : {}),
+    };
     await this.services.store.write(this.#stored);
   }
 
@@ -157,11 +195,18 @@ export class Cluster {
     };
   }
 
-  /** Ports are given before any server starts, so that links can be made in any order. */
-  async assignPorts(): Promise<void> {
-    for (const node of this.nodes.values()) {
-      if (node.port === 0) node.port = await this.services.host.freePort();
-    }
+  /**
+   * Ports are given before any server starts, so that links can be made in any order; one asker after
+   * the other, so that none changes a port that another has used already.
+   */
+  assignPorts(): Promise<void> {
+    const assigned = this.#ports.then(async () => {
+      for (const node of this.nodes.values()) {
+        if (node.port === 0) node.port = await this.services.host.freePort();
+      }
+    });
+    this.#ports = assigned.catch(() => {});
+    return assigned;
   }
 
   notStopping(): void {

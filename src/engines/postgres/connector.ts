@@ -30,6 +30,10 @@ export function createConnector(services: ConnectorServices): Connector {
         throw new MeridianError('ERR_ENGINE_CLOSED', 'the client is closed');
       }
       const client = await acquire(poolFor(target), target, signal);
+      if (signal.aborted) {
+        client.release();
+        throw aborted(signal);
+      }
       const transaction = new PostgresTransaction(client, target, signal);
       const { access } = target;
       if (access.kind === 'replica-read' && access.atLeast !== undefined) {
@@ -66,7 +70,7 @@ function createPool(services: ConnectorServices, target: SessionTarget): pg.Pool
     // The opening batch and the first statement travel together.
     pipeline: true,
     keepAlive: true,
-  } as pg.PoolConfig);
+  });
   // Between transactions and while one is being given up nobody else listens.
   pool.on('connect', (client) => {
     client.on('error', () => {});

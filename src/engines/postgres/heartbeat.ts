@@ -32,8 +32,8 @@ export function startHeartbeats(cluster: Cluster): Heartbeats {
     const signal = AbortSignal.any([stopped.signal, ...(active ? [] : [wake.signal])]);
     await clock.sleep(active ? activeMs : idleMs, signal).catch(() => {});
   };
-  const loops = [...cluster.groups.values()].map(async (group) => {
-    const beat = beatOf(cluster, group);
+  const beats = [...cluster.groups.values()].map((group) => beatOf(cluster, group));
+  const loops = beats.map(async (beat) => {
     while (!stopped.signal.aborted) {
       await beat.once();
       await pause();
@@ -51,6 +51,8 @@ export function startHeartbeats(cluster: Cluster): Heartbeats {
     },
     stop: async () => {
       stopped.abort();
+      // A beat that hangs on a stuck server ends with its connection.
+      for (const beat of beats) beat.close();
       await Promise.all(loops);
     },
   };

@@ -5,7 +5,7 @@
  * A crash leaves `*.partial` folders, or nodes without their marker, of a group that the store does not
  * call settled; both are removed and made again.
  */
-import { chmod, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeridianError } from '../../kernel/errors.ts';
 import type { Host } from '../../kernel/host.ts';
@@ -91,7 +91,7 @@ export async function settleGroup(services: InitialiseServices, group: GroupSpec
       await syncToDisk(services, nodePaths(services.storage, node.name).data);
     }
   }
-  for (const node of group.nodes) await mark(services, node);
+  await Promise.all(group.nodes.map((node) => mark(services, node)));
 }
 
 async function runInitdb(services: InitialiseServices, directory: string): Promise<void> {
@@ -172,9 +172,17 @@ async function mark(services: InitialiseServices, node: NodeSpec): Promise<void>
     group: node.group,
     postgres: majorOf(services.binaries.version),
   };
-  const { marker: file } = nodePaths(services.storage, node.name);
+  const { marker: file, directory } = nodePaths(services.storage, node.name);
   await writeFile(`${file}.next`, JSON.stringify(marker), { mode: 0o644, flush: true });
   await rename(`${file}.next`, file);
+  if (!services.options.fsync) return;
+  // The group is called settled next: its markers may not be missing after a crash of the machine.
+  const folder = await open(directory, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 /** Replication credentials for the server itself, in libpq's format. */

@@ -40,7 +40,8 @@ export async function observeCluster(cluster: Cluster): Promise<ClusterSnapshot>
     string,
     number
   >;
-  const accounts = groups.find((one) => one.answer?.accounts != null)?.answer?.accounts ?? null;
+  const accounts =
+    groups.map((one) => one.answer?.accounts ?? null).find((count) => count !== null) ?? null;
   return deepFreeze({
     atMs: cluster.services.clock.now(),
     nodes: byName(
@@ -107,7 +108,7 @@ async function askNode(cluster: Cluster, name: string): Promise<NodeAnswer> {
       return {
         role: row?.follower === true ? 'follower' : 'leader',
         streaming: row?.streaming === true,
-        position: row?.log == null ? null : BigInt(row.log),
+        position: typeof row?.log === 'string' ? BigInt(row.log) : null,
         lagMs: beat?.rows[0]?.age ?? null,
       } as const;
     },

@@ -7,27 +7,38 @@
  * the start of a term has the same purpose.)
  */
 import type pg from 'pg';
+import type { HostedProcess } from '../../kernel/host.ts';
 import { MeridianError } from '../../kernel/errors.ts';
 import { waitUntil } from '../../kernel/clock.ts';
 import { withAdmin } from './admin.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
 import { publisherStatements, SCHEMA_VERSION, schemaStatements } from './schema.ts';
+import { ROLE } from './roles.ts';
+import { writeHostAccess } from './server.ts';
 import { slotName } from './settings.ts';
 
 const STREAMING_TIMEOUT_MS = 20_000;
+const ADMIT_TIMEOUT_MS = 5_000;
 
 export async function openGroup(cluster: Cluster, name: string): Promise<'done' | 'already-done'> {
   const group = cluster.group(name);
   if (group.open) return 'already-done';
+  const { process } = cluster.node(group.leader);
   await makeSlots(cluster, group);
   await withAdmin(cluster.admin(group.leader), async (client) => {
     const inDatabase = await ensureSchema(cluster, group, client);
     const epoch = await cluster.raiseEpoch(name, inDatabase);
     await barrier(cluster, group, { client, epoch });
+    await admitApplication(cluster, group, client);
   });
-  await awaitStreaming(cluster, group);
+  // Brought back meanwhile: the barrier was its last life's, and the present one makes its own.
+  if (process?.exit !== undefined || process !== cluster.node(group.leader).process) {
+    throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${group.leader} ended while it was opened`);
+  }
   group.open = true;
   cluster.services.onRoutes();
+  // The quorum has answered: a follower that is late holds back nobody's writes.
+  await awaitStreaming(cluster, group, process);
   return 'done';
 }
 
@@ -95,6 +106,29 @@ async function barrier(
 }
 
 /**
+ * A leader starts closed to the application's role (settings.ts): a client whose route is a life old
+ * knows the epoch that the database still shows, and would be let in before the barrier.
+ */
+async function admitApplication(
+  cluster: Cluster,
+  group: ClusterGroup,
+  client: pg.Client,
+): Promise<void> {
+  await writeHostAccess(cluster.server, group.leader, { application: true });
+  await client.query('SELECT pg_reload_conf()');
+  const { application } = cluster.server.secrets;
+  const asApplication = { ...cluster.admin(group.leader), password: application };
+  await waitUntil(
+    cluster.services.clock,
+    { what: `${group.leader} to let clients in`, timeoutMs: ADMIT_TIMEOUT_MS, intervalMs: 5 },
+    () =>
+      withAdmin(asApplication, () => Promise.resolve(true as const), {
+        user: ROLE.application,
+      }).catch(() => undefined),
+  );
+}
+
+/**
  * Every follower has a slot on its upstream, which keeps the log that it has not received. A follower
  * that is down gets its followers' slots when it is back; the leader's must be there.
  */
@@ -133,7 +167,11 @@ export async function makeSlotsOn(
 }
 
 /** All followers that run are connected; one that is down does not hold the group back. */
-async function awaitStreaming(cluster: Cluster, group: ClusterGroup): Promise<void> {
+async function awaitStreaming(
+  cluster: Cluster,
+  group: ClusterGroup,
+  leader: HostedProcess | undefined,
+): Promise<void> {
   const followers = group.spec.nodes.filter((node) => node.name !== group.leader);
   await Promise.all(
     followers.map(async (node) => {
@@ -146,11 +184,13 @@ async function awaitStreaming(cluster: Cluster, group: ClusterGroup): Promise<vo
             intervalMs: 50,
           },
           () =>
-            cluster.node(node.name).process?.exit !== undefined
+            // With the leader gone there is nothing to stream from, and it must be brought back.
+            leader?.exit !== undefined || cluster.node(node.name).process?.exit !== undefined
               ? true
               : streams(cluster, node.name),
         );
       } catch (error) {
+        if (cluster.stopping) return;
         cluster.services.log.warn('a follower does not stream', { node: node.name, error });
       }
     }),

@@ -17,8 +17,8 @@ export function statementName(
   range: string,
   text: string,
 ): string | undefined {
-  let known = names.get(client);
-  if (known === undefined) names.set(client, (known = new Map()));
+  const known = names.get(client) ?? new Map<string, string>();
+  names.set(client, known);
   const key = `${range}\n${text}`;
   const name = known.get(key);
   if (name !== undefined) return name;

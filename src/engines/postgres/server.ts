@@ -38,7 +38,8 @@ export async function startServer(
       connectionsMax: start.connectionsMax,
     }),
   );
-  await replaceFile(services.account, join(paths.data, 'pg_hba.conf'), hostAccess());
+  // A leader lets the application in after its barrier alone (opening.ts).
+  await writeHostAccess(services, node.name, { application: start.role.upstream !== undefined });
   await writeRole(services, node, start.role);
   await markFollower(services, node, start.role.upstream !== undefined);
   return services.host.spawn({
@@ -49,6 +50,16 @@ export async function startServer(
     logFile: paths.log,
     ...(services.account.user === undefined ? {} : { user: services.account.user }),
   });
+}
+
+/** Who may connect; a reload applies it. */
+export async function writeHostAccess(
+  services: ServerServices,
+  node: string,
+  admitted: { readonly application: boolean },
+): Promise<void> {
+  const { data } = nodePaths(services.storage, node);
+  await replaceFile(services.account, join(data, 'pg_hba.conf'), hostAccess(admitted));
 }
 
 /** The part of the configuration that changes with the node's role; a reload applies it. */

@@ -144,11 +144,11 @@ export function slotName(node: string): string {
 }
 
 /** Who may connect: our own accounts over loopback, by password. */
-export function hostAccess(): string {
+export function hostAccess(admitted: { readonly application: boolean }): string {
   return [
     '# Written by Meridian at each start.',
     `host all ${ROLE.administrator} 127.0.0.1/32 scram-sha-256`,
-    `host all ${ROLE.application} 127.0.0.1/32 scram-sha-256`,
+    ...(admitted.application ? [`host all ${ROLE.application} 127.0.0.1/32 scram-sha-256`] : []),
     `host all ${ROLE.replication} 127.0.0.1/32 scram-sha-256`,
     `host replication ${ROLE.replication} 127.0.0.1/32 scram-sha-256`,
     '',

@@ -17,6 +17,8 @@ const BY_STATE: Readonly<Record<string, ErrorCode>> = {
   '55P03': 'ERR_ENGINE_SERIALIZATION',
   '40003': 'ERR_ENGINE_COMMIT_UNKNOWN',
   '25006': 'ERR_ENGINE_READ_ONLY',
+  // Not let in: a leader that has not opened yet (opening.ts).
+  '28000': 'ERR_ENGINE_UNAVAILABLE',
   '42501': 'ERR_ENGINE_PERMISSION',
   '53300': 'ERR_ENGINE_OVERLOADED',
   '53400': 'ERR_ENGINE_OVERLOADED',
@@ -27,7 +29,10 @@ const BY_STATE: Readonly<Record<string, ErrorCode>> = {
 const UNAVAILABLE = /^(08|57P|58)/;
 
 export function sqlStateOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof error !== 'object' || error === null) return undefined;
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
+  // The system's own codes may look alike: a broken pipe is EPIPE.
+  if (syscall !== undefined) return undefined;
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 

@@ -10,6 +10,8 @@ const STAGE_TIMEOUT_MS = 1_000;
 const QUIT_TIMEOUT_MS = 500;
 
 export async function stopServers(cluster: Cluster): Promise<void> {
+  // What is being started ends by itself (nodes.ts): after this every process is known.
+  await Promise.allSettled(cluster.launches);
   const nodes = [...cluster.nodes.values()];
   const leads = (node: ClusterNode): boolean =>
     cluster.group(node.spec.group).leader === node.spec.name;

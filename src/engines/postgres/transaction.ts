@@ -31,15 +31,17 @@ import { parseReached, REACHED_SQL, type ReachedRow } from './position-wait.ts';
 import { statementName } from './prepared.ts';
 import { quoteIdentifier } from './quote.ts';
 import { ROLE } from './roles.ts';
-import { fromDriver, sqlStateOf } from './sqlstate.ts';
+import { fromDriver, SQLSTATE_STALE_ROUTE, sqlStateOf } from './sqlstate.ts';
 
 const QUORUM_WAIT_CANCELLED = '01000';
 /** "cached plan must not change result type": feature_not_supported, of all codes. */
 const PLAN_OVERTAKEN = '0A000';
+/** BEGIN of a serializable or writing transaction in recovery: the same code. */
+const NOT_ON_A_STANDBY = '0A000';
 
-const CLOSING = `SET LOCAL synchronous_commit = on; COMMIT; ${REACHED_SQL}`;
+const CLOSING = 'SET LOCAL synchronous_commit = on; COMMIT';
 
-type State = 'new' | 'open' | 'failed' | 'ending' | 'closed';
+type State = 'new' | 'open' | 'failed' | 'committing' | 'ending' | 'closed';
 
 export class PostgresTransaction implements SessionTransaction {
   readonly #client: pg.PoolClient;
@@ -53,6 +55,8 @@ export class PostgresTransaction implements SessionTransaction {
   /** Of a replica read: what its snapshot does not go beyond. */
   #seen: { readonly epoch: number; readonly log: bigint } | undefined;
   #failure: MeridianError | undefined;
+  /** The first refusal in the order of sending: the others follow from it. */
+  #refusal: unknown;
   /** Why the connection may not go back to the pool. */
   #broken: Error | undefined;
 
@@ -79,20 +83,21 @@ export class PostgresTransaction implements SessionTransaction {
     scope: number,
     statement: { readonly text: string; readonly values: readonly unknown[] },
   ): Promise<StatementResult> {
-    if (this.#state === 'closed' || this.#state === 'ending') {
+    if (this.#failure !== undefined && this.#state !== 'closed') throw this.#failure;
+    // Also while it commits: the statement would arrive behind COMMIT and be a transaction of its own.
+    if (this.#state !== 'new' && this.#state !== 'open') {
       throw new MeridianError('ERR_TRANSACTION_CLOSED', 'the transaction has ended already');
     }
-    if (this.#failure !== undefined) throw this.#failure;
     const socket = socketOf(this.#client);
     socket.cork();
     const before = [...this.#opening(), ...this.#switchTo(scope)];
-    const result = this.#client.query(this.#prepared(scope, statement));
+    const result = this.#send(this.#prepared(scope, statement));
     process.nextTick(() => {
       socket.uncork();
     });
     const settled = await Promise.allSettled([...before, result]);
     const failed = settled.find((one) => one.status === 'rejected');
-    if (failed !== undefined) throw this.#fail(failed.reason, 'query');
+    if (failed !== undefined) throw this.#fail(this.#refusal ?? failed.reason, 'query');
     const { rows, rowCount } = (settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value;
     return { rows: rows as Record<string, unknown>[], rowCount: rowCount ?? 0 };
   }
@@ -108,27 +113,50 @@ export class PostgresTransaction implements SessionTransaction {
       void this.#end('COMMIT');
       return { group, ...seen };
     }
+    this.#state = 'committing';
     let waitCancelled = false;
     const onNotice = (notice: { code?: string | undefined }): void => {
       if (notice.code === QUORUM_WAIT_CANCELLED) waitCancelled = true;
     };
     this.#client.on('notice', onNotice);
     try {
-      const results = (await this.#client.query(CLOSING)) as unknown as pg.QueryResult[];
+      const [closed, reached] = await this.#close();
       if (waitCancelled) throw this.#unknown('its wait for the quorum was cancelled');
-      if (results[1]?.command !== 'COMMIT') {
+      if (closed.status === 'rejected') throw closed.reason as Error;
+      if ((closed.value as unknown as pg.QueryResult[])[1]?.command !== 'COMMIT') {
         throw new MeridianError(
           'ERR_ENGINE_STATEMENT',
           'the transaction had failed before its end',
         );
       }
+      // Committed by now: whatever fails from here on must not look like a transaction to run again.
+      if (reached.status === 'rejected') {
+        if (access.kind !== 'write') throw reached.reason as Error;
+        throw this.#unknown('its position could not be read', reached.reason);
+      }
       this.#release();
-      return { group, ...parseReached(results[2]?.rows[0] as ReachedRow | undefined) };
+      return { group, ...parseReached(reached.value.rows[0]) };
     } catch (error) {
       throw this.#commitFailed(error);
     } finally {
       this.#client.off('notice', onNotice);
     }
+  }
+
+  /** In one flight; the position's statement is a message of its own, so that its failure is its own. */
+  #close(): Promise<
+    [PromiseSettledResult<pg.QueryResult>, PromiseSettledResult<pg.QueryResult<ReachedRow>>]
+  > {
+    const socket = socketOf(this.#client);
+    socket.cork();
+    const sent = [
+      this.#client.query(CLOSING),
+      this.#client.query<ReachedRow>({ name: 'meridian_reached', text: REACHED_SQL }),
+    ] as const;
+    process.nextTick(() => {
+      socket.uncork();
+    });
+    return Promise.allSettled(sent);
   }
 
   async rollback(): Promise<void> {
@@ -149,14 +177,26 @@ export class PostgresTransaction implements SessionTransaction {
     this.#release();
   }
 
+  /** Handlers run in the order of the answers, which is that of sending; waiting for several blurs it. */
+  #send<R extends pg.QueryResultRow>(
+    query: pg.QueryConfig,
+    refused: (error: unknown) => unknown = (error) => error,
+  ): Promise<pg.QueryResult<R>> {
+    const sent = this.#client.query<R>(query);
+    sent.catch((error: unknown) => {
+      this.#refusal ??= refused(error);
+    });
+    return sent;
+  }
+
   /** BEGIN and the checks, on the first call alone. */
   #opening(): Promise<unknown>[] {
     if (this.#state !== 'new') return [];
     this.#state = 'open';
     const { access, scopes } = this.#target;
-    const sent = [this.#client.query(beginOf(access))];
+    const sent: Promise<unknown>[] = [this.#send({ text: beginOf(access) }, refusedBegin)];
     for (const scope of scopes) {
-      const entered = this.#client.query<ReachedRow>(enterOf(access, scope));
+      const entered = this.#send<ReachedRow>(enterOf(access, scope));
       sent.push(entered);
       if (access.kind === 'replica-read') {
         void entered.then(
@@ -167,7 +207,7 @@ export class PostgresTransaction implements SessionTransaction {
     }
     this.#scope = scopes.length - 1;
     if (access.kind === 'write' && access.global) {
-      sent.push(this.#client.query(`SET LOCAL ROLE ${quoteIdentifier(ROLE.globalWriter)}`));
+      sent.push(this.#send({ text: `SET LOCAL ROLE ${quoteIdentifier(ROLE.globalWriter)}` }));
     }
     return sent;
   }
@@ -195,7 +235,7 @@ export class PostgresTransaction implements SessionTransaction {
     this.#scope = index;
     const scope = this.#target.scopes[index];
     return [
-      this.#client.query({
+      this.#send({
         name: 'meridian_use_scope',
         text: 'SELECT meridian.use_scope($1, $2)',
         values: [scope?.range?.name ?? null, scope?.account ?? null],
@@ -204,7 +244,8 @@ export class PostgresTransaction implements SessionTransaction {
   }
 
   #fail(error: unknown, doing: string): MeridianError {
-    this.#state = 'failed';
+    // A statement may fail after the end was sent; that one gives the connection back.
+    if (this.#state !== 'ending' && this.#state !== 'closed') this.#state = 'failed';
     const failure = this.#signal.aborted
       ? new MeridianError('ERR_ABORTED', 'aborted during a statement', {
           cause: this.#signal.reason,
@@ -265,6 +306,14 @@ function beginOf(access: Access): string {
     default:
       return unreachable(access);
   }
+}
+
+/** A standby refuses to begin what only a leader can do, before `enter` could tell why. */
+function refusedBegin(error: unknown): unknown {
+  if (sqlStateOf(error) !== NOT_ON_A_STANDBY) return error;
+  return Object.assign(new Error('this node does not lead its group'), {
+    code: SQLSTATE_STALE_ROUTE,
+  });
 }
 
 function enterOf(access: Access, scope: Scope): pg.QueryConfig {

@@ -1,0 +1,92 @@
+/**
+ * Performs one step of a plan. Each looks first and finds little to do when it was done before, so any
+ * may be repeated after a crash in its middle.
+ */
+import type pg from 'pg';
+import { unreachable } from '../../kernel/assert.ts';
+import type { DesiredState, StepOutcome } from '../engine.ts';
+import { withAdmin } from './admin.ts';
+import type { Cluster } from './cluster.ts';
+import { subscribeGlobals } from './globals.ts';
+import { initialiseGroup, settleGroup } from './initialise.ts';
+import { applyMigrations, databaseTarget, ensureRange, rangeTarget } from './migrating.ts';
+import { startNode } from './nodes.ts';
+import { openGroup } from './opening.ts';
+import type { PostgresAction } from './plan.ts';
+import { rehearse } from './rehearsal.ts';
+import type { RangePlaces } from './routes.ts';
+import { stopStray } from './server.ts';
+
+export interface Performing {
+  readonly cluster: Cluster;
+  readonly ranges: RangePlaces;
+  readonly desired: DesiredState;
+}
+
+export async function performAction(
+  on: Performing,
+  action: PostgresAction,
+): Promise<StepOutcome['kind']> {
+  const { cluster, desired } = on;
+  switch (action.kind) {
+    case 'create-group':
+      await createGroup(cluster, action.group);
+      return 'done';
+    case 'settle-group':
+      await settleGroup(cluster.server, cluster.group(action.group).spec);
+      await cluster.settle(action.group);
+      return 'done';
+    case 'start-node':
+      return startNode(cluster, action.node);
+    case 'open-group':
+      return openGroup(cluster, action.group);
+    case 'rehearse-migrations':
+      await onLeader(cluster, desired.primaryGroup, (client) => rehearse(client, desired));
+      return 'done';
+    case 'migrate-database':
+      await onLeader(cluster, action.group, (client) =>
+        applyMigrations(client, databaseTarget(action.group), desired.databaseMigrations),
+      );
+      return 'done';
+    case 'prepare-range':
+      await prepareRange(on, action);
+      return 'done';
+    case 'subscribe-globals':
+      return subscribeGlobals(cluster, { group: action.group, primaryGroup: desired.primaryGroup });
+    default:
+      return unreachable(action);
+  }
+}
+
+/** Servers that a killed start left in half-made directories go before the directories do. */
+async function createGroup(cluster: Cluster, name: string): Promise<void> {
+  const { spec } = cluster.group(name);
+  await Promise.all(spec.nodes.map((node) => stopStray(cluster.server, node.name)));
+  await initialiseGroup(cluster.server, spec);
+}
+
+async function prepareRange(
+  on: Performing,
+  range: { readonly range: string; readonly group: string },
+): Promise<void> {
+  const { cluster, ranges, desired } = on;
+  await cluster.placeRange(range.range, range.group);
+  await onLeader(cluster, range.group, async (client) => {
+    await ensureRange(client, range.range);
+    await applyMigrations(client, rangeTarget(range.range), desired.regionalMigrations);
+    const row = await client.query<{ epoch: string }>(
+      'SELECT epoch FROM meridian.range WHERE name = $1',
+      [range.range],
+    );
+    ranges.set(range.range, { group: range.group, epoch: Number(row.rows[0]?.epoch) });
+  });
+  cluster.services.onRoutes();
+}
+
+function onLeader<T>(
+  cluster: Cluster,
+  group: string,
+  run: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  return withAdmin(cluster.admin(cluster.group(group).leader), run);
+}
