@@ -12,25 +12,8 @@ import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
 import type { Address } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
 import type { AdminTarget } from './admin.ts';
-import { checkPlaces } from './places.ts';
+import { checkPlaces, type StoredCluster, type StoredGroup } from './places.ts';
 import type { ServerRole, ServerServices } from './server.ts';
-
-export interface StoredGroup {
-  readonly leader: string;
-  readonly epoch: number;
-  /** Its files were on disk once: from then on a missing node is lost data, not a start to repeat. */
-  readonly settled: boolean;
-  /** The highest number of connections it was started with; see `connectionsMax`. */
-  readonly connectionsMax: number;
-}
-
-export interface StoredCluster {
-  readonly groups: Readonly<Record<string, StoredGroup>>;
-  /** Whose database publishes the global tables; absent until the first group has opened. */
-  readonly primaryGroup?: string;
-  /** Range → the group that holds its rows; written before the range is made. */
-  readonly ranges?: Readonly<Record<string, string>>;
-}
 
 export interface ClusterNode {
   readonly spec: NodeSpec;

@@ -1,5 +1,5 @@
 /**
- * What may not change between two declarations of one installation. Pure.
+ * What is stored of the cluster, and so may not change between two declarations of it. Pure.
  *
  * The rows of a range, and the global tables, are where an earlier start put them. A declaration that
  * puts them elsewhere (its regions reordered, one removed, more groups, another primary) would make
@@ -7,7 +7,23 @@
  */
 import { MeridianError } from '../../kernel/errors.ts';
 import type { DesiredState } from '../engine.ts';
-import type { StoredCluster } from './cluster.ts';
+
+export interface StoredGroup {
+  readonly leader: string;
+  readonly epoch: number;
+  /** Its files were on disk once: from then on a missing node is lost data, not a start to repeat. */
+  readonly settled: boolean;
+  /** The highest number of connections it was started with; see `connectionsMax`. */
+  readonly connectionsMax: number;
+}
+
+export interface StoredCluster {
+  readonly groups: Readonly<Record<string, StoredGroup>>;
+  /** Whose database publishes the global tables; absent until the first group has opened. */
+  readonly primaryGroup?: string;
+  /** Range → the group that holds its rows; written before the range is made. */
+  readonly ranges?: Readonly<Record<string, string>>;
+}
 
 /** Throws ERR_ENGINE_UNSUPPORTED naming the first thing that would have to move. */
 export function checkPlaces(
