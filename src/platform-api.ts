@@ -22,6 +22,8 @@ export interface StartOptions {
 export interface Platform {
   /** From the call of startPlatform until requests are served. */
   readonly readyMs: number;
+  /** Of that, until all database servers, their schema and the global tables were there. */
+  readonly databaseReadyMs: number;
   /** It began without data. */
   readonly fresh: boolean;
   /** Address of each region's gateway: "http://127.0.0.1:8081". */

@@ -100,11 +100,13 @@ export async function startPlatform(
   try {
     const ground = await prepareGround(start, options.fresh);
     const data = await startData(start, ground);
+    const databaseReadyMs = Math.round(clock.monotonicMs() - startedAt);
     const edge = await startEdge(start, data);
     data.edge = edge;
     await ground.installation.announce(data.control.url);
     return {
       readyMs: Math.round(clock.monotonicMs() - startedAt),
+      databaseReadyMs,
       fresh: ground.installation.fresh,
       gateways: edge.gateways.urls,
       env: controlEnvironment(data),

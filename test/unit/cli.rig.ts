@@ -86,6 +86,7 @@ export function paperPlatform(changes: Partial<Platform> = {}): PaperPlatform {
       options.onProgress('starting 15 servers');
       return Promise.resolve({
         readyMs: 1234.5,
+        databaseReadyMs: 1000,
         fresh: true,
         gateways: { 'us-east': 'http://127.0.0.1:8081', 'eu-west': 'http://127.0.0.1:8082' },
         env: { MERIDIAN_CONTROL_URL: 'http://127.0.0.1:1', MERIDIAN_CONTROL_TOKEN: 'secret' },
