@@ -11,7 +11,7 @@ import { withAdmin } from './admin.ts';
 import type { Cluster } from './cluster.ts';
 import { subscriptionName } from './observe.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
-import { DATABASE, GLOBAL_PUBLICATION, ROLE } from './roles.ts';
+import { DATABASE, GLOBAL_PUBLICATION, GLOBAL_SCHEMA, ROLE } from './roles.ts';
 import { connectionInfo } from './settings.ts';
 import { nodePaths } from './storage.ts';
 
@@ -105,7 +105,15 @@ async function refresh(client: pg.Client, name: string, connection: string): Pro
   const subscription = quoteIdentifier(name);
   await client.query(`ALTER SUBSCRIPTION ${subscription} CONNECTION ${quoteLiteral(connection)}`);
   await client.query(`ALTER SUBSCRIPTION ${subscription} ENABLE`);
-  // Tables that a migration added since.
+  // Tables that a migration added since. Asked of our own catalog first: the publisher is round trips away.
+  const added = await client.query(
+    `SELECT FROM pg_class c
+     WHERE (c.relnamespace = $1::regnamespace OR c.oid = 'meridian.account'::regclass)
+       AND c.relkind = 'r'
+       AND NOT EXISTS (SELECT FROM pg_subscription_rel r WHERE r.srrelid = c.oid) LIMIT 1`,
+    [quoteIdentifier(GLOBAL_SCHEMA)],
+  );
+  if (added.rowCount === 0) return;
   await client.query(`ALTER SUBSCRIPTION ${subscription} REFRESH PUBLICATION`);
 }
 
