@@ -122,7 +122,9 @@ export async function startPlatform(
     await start.scope.close().catch((reason: unknown) => {
       options.log.error('stopping after a failed start failed too', { reason: messageOf(reason) });
     });
-    throw error;
+    if (!signal.aborted) throw error;
+    // Whatever failed, failed because the start was interrupted.
+    throw new MeridianError('ERR_ABORTED', 'the start was interrupted', { cause: error });
   }
 }
 
@@ -145,6 +147,15 @@ async function prepareGround(start: Start, fresh: boolean): Promise<Ground> {
   });
   scope.push('installation', () => installation.close());
   const host = recordedHost(createLocalHost(start.random), installation.processesFile);
+  // A copy of a data directory may take seconds; Ctrl-C does not wait for it.
+  const interrupted = (): void => {
+    host.endCommands();
+  };
+  if (start.signal.aborted) interrupted();
+  else start.signal.addEventListener('abort', interrupted, { once: true });
+  scope.push('interruption', () => {
+    start.signal.removeEventListener('abort', interrupted);
+  });
   // Released after everything that it records.
   scope.push('process record', () => forgetProcesses(installation.processesFile));
   return { installation, host };

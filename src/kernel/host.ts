@@ -47,6 +47,8 @@ export interface Host {
   spawn(spec: ProcessSpec): Promise<HostedProcess>;
   /** Runs to the end and collects the output (bounded to 1 MiB each). */
   run(spec: Omit<ProcessSpec, 'logFile' | 'channel'>, timeoutMs: number): Promise<CommandResult>;
+  /** Kills the commands that run and refuses new ones with ERR_ABORTED: the start was interrupted. */
+  endCommands(): void;
   /** A TCP port on loopback that nothing listened on a moment ago. */
   freePort(): Promise<number>;
 }

@@ -26,6 +26,9 @@ export function recordedHost(host: Host, file: string): RecordedHost {
   const running = new Set<HostedProcess>();
   return {
     run: (spec, timeoutMs) => host.run(spec, timeoutMs),
+    endCommands: () => {
+      host.endCommands();
+    },
     freePort: () => host.freePort(),
     spawn: async (spec: ProcessSpec): Promise<HostedProcess> => {
       const process = await host.spawn(spec);

@@ -30,6 +30,7 @@ function clusterOf(stored?: unknown): {
   let ports = 20_000;
   const services = {
     host: {
+      endCommands: () => {},
       freePort: async () => {
         const port = (ports += 1);
         // Later askers are answered sooner.

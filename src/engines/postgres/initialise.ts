@@ -5,7 +5,7 @@
  * A crash leaves `*.partial` folders, or nodes without their marker, of a group that the store does not
  * call settled; both are removed and made again.
  */
-import { chmod, cp, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MeridianError } from '../../kernel/errors.ts';
 import type { Host } from '../../kernel/host.ts';
@@ -142,7 +142,10 @@ async function copyNode(
     },
     INITDB_TIMEOUT_MS,
   );
-  if (result.code !== 0) await cp(source, partial, { recursive: true });
+  if (result.code === 0) return;
+  throw new MeridianError('ERR_PROCESS_FAILED', `copying failed: ${result.stderr.trim()}`, {
+    remedy: 'Look for a full disk or missing permissions in the data directory.',
+  });
 }
 
 /**

@@ -23,7 +23,20 @@ const PORT_COUNT = 12_000;
 const PORT_TRIES_MAX = 200;
 
 export function createLocalHost(random: Random): Host {
-  return { spawn: spawnHosted, run: runCommand, freePort: portFinder(random) };
+  const commands = new Set<ChildProcess>();
+  let ended = false;
+  return {
+    spawn: spawnHosted,
+    run: async (spec, timeoutMs) => {
+      if (ended) throw new MeridianError('ERR_ABORTED', `${spec.name} was not begun`);
+      return runCommand(spec, { timeoutMs, commands });
+    },
+    endCommands: () => {
+      ended = true;
+      for (const command of commands) command.kill('SIGKILL');
+    },
+    freePort: portFinder(random),
+  };
 }
 
 function spawnHosted(spec: ProcessSpec): Promise<HostedProcess> {
@@ -101,7 +114,7 @@ function hosted(name: string, child: ChildProcess): HostedProcess {
 
 function runCommand(
   spec: Omit<ProcessSpec, 'logFile' | 'channel'>,
-  timeoutMs: number,
+  how: { readonly timeoutMs: number; readonly commands: Set<ChildProcess> },
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(spec.command, [...spec.args], {
@@ -109,9 +122,11 @@ function runCommand(
       env: { ...spec.env },
       ...(spec.user === undefined ? {} : spec.user),
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: timeoutMs,
+      timeout: how.timeoutMs,
       killSignal: 'SIGKILL',
     });
+    how.commands.add(child);
+    child.once('close', () => how.commands.delete(child));
     const collect = (stream: NodeJS.ReadableStream): (() => string) => {
       let text = '';
       stream.setEncoding('utf8');
