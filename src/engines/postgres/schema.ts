@@ -81,6 +81,15 @@ ${REPLAYED}
 `;
 }
 
+/** In the transaction's own snapshot, on leaders and replicas alike. */
+const CHECK_RANGE = `IF p_range IS NOT NULL THEN
+    SELECT * INTO v_range FROM meridian.range WHERE name = p_range;
+    IF v_range.epoch IS DISTINCT FROM p_range_epoch OR v_range.state IS DISTINCT FROM 'open' THEN
+      RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_STALE_ROUTE}',
+        MESSAGE = pg_catalog.format('range %s is not here at epoch %s', p_range, p_range_epoch);
+    END IF;
+  END IF;`;
+
 const ENTER = `
 CREATE FUNCTION meridian.enter(
   p_group_epoch bigint, p_range text, p_range_epoch bigint, p_account text
@@ -97,13 +106,7 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_STALE_ROUTE}',
       MESSAGE = pg_catalog.format('the group is at epoch %s, the route says %s', v_epoch, p_group_epoch);
   END IF;
-  IF p_range IS NOT NULL THEN
-    SELECT * INTO v_range FROM meridian.range WHERE name = p_range;
-    IF v_range.epoch IS DISTINCT FROM p_range_epoch OR v_range.state IS DISTINCT FROM 'open' THEN
-      RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_STALE_ROUTE}',
-        MESSAGE = pg_catalog.format('range %s is not here at epoch %s', p_range, p_range_epoch);
-    END IF;
-  END IF;
+  ${CHECK_RANGE}
   PERFORM meridian.use_scope(p_range, p_account);
 END $$;
 
@@ -113,9 +116,9 @@ BEGIN
   PERFORM pg_catalog.set_config('search_path',
     CASE WHEN p_range IS NULL THEN '' ELSE pg_catalog.quote_ident(p_range) || ', ' END
       || '${globals}, pg_temp', true);
-  PERFORM pg_catalog.set_config('meridian.account', pg_catalog.coalesce(p_account, ''), true);
+  PERFORM pg_catalog.set_config('meridian.account', coalesce(p_account, ''), true);
 END $$;
-`.replaceAll('pg_catalog.coalesce', 'coalesce');
+`;
 
 const ENTER_REPLICA = `
 CREATE FUNCTION meridian.enter_replica(
@@ -145,13 +148,7 @@ BEGIN
           pg_catalog.round(v_age_ms), p_max_staleness_ms);
     END IF;
   END IF;
-  IF p_range IS NOT NULL THEN
-    SELECT * INTO v_range FROM meridian.range WHERE name = p_range;
-    IF v_range.epoch IS DISTINCT FROM p_range_epoch OR v_range.state IS DISTINCT FROM 'open' THEN
-      RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_STALE_ROUTE}',
-        MESSAGE = pg_catalog.format('range %s is not here at epoch %s', p_range, p_range_epoch);
-    END IF;
-  END IF;
+  ${CHECK_RANGE}
   PERFORM meridian.use_scope(p_range, p_account);
 END $$;
 `;
