@@ -12,7 +12,8 @@ import { MeridianError } from '../../kernel/errors.ts';
 import { waitUntil } from '../../kernel/clock.ts';
 import { withAdmin } from './admin.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
-import { publisherStatements, SCHEMA_VERSION, schemaStatements } from './schema.ts';
+import { publisherStatements, schemaStatements } from './schema.ts';
+import { SCHEMA_VERSION, upgradesAfter } from './schema-upgrades.ts';
 import { ROLE } from './roles.ts';
 import { writeHostAccess } from './server.ts';
 import { slotName } from './settings.ts';
@@ -42,7 +43,7 @@ export async function openGroup(cluster: Cluster, name: string): Promise<'done' 
   return 'done';
 }
 
-/** The epoch that the database knows; makes the schema in a database that has none. */
+/** The epoch that the database knows; makes the schema, or brings it to this release's version. */
 async function ensureSchema(
   cluster: Cluster,
   group: ClusterGroup,
@@ -51,30 +52,47 @@ async function ensureSchema(
   const found = await client.query<{ state: string | null }>(
     `SELECT to_regclass('meridian.group_state')::text AS state`,
   );
-  if (found.rows[0]?.state !== null) {
-    const state = await client.query<{ epoch: string; schema_version: number }>(
-      'SELECT epoch, schema_version FROM meridian.group_state',
-    );
-    const row = state.rows[0];
-    if (row === undefined || row.schema_version !== SCHEMA_VERSION) {
-      throw new MeridianError(
-        'ERR_DATA_VERSION',
-        `the data of ${group.spec.name} has schema version ${String(row?.schema_version)}, this release writes ${String(SCHEMA_VERSION)}`,
-      );
-    }
-    return Number(row.epoch);
-  }
-  // The standbys may not stream yet; the barrier that follows covers this commit.
-  await client.query('BEGIN; SET LOCAL synchronous_commit = local');
-  await client.query(schemaStatements(cluster.server.secrets));
-  if (group.globals === 'publisher') await client.query(publisherStatements());
-  await client.query(
-    'INSERT INTO meridian.group_state (name, epoch, schema_version) VALUES ($1, 0, $2)',
-    [group.spec.name, SCHEMA_VERSION],
+  if (found.rows[0]?.state === null) await createSchema(cluster, group, client);
+  const state = await client.query<{ epoch: string; schema_version: number }>(
+    'SELECT epoch, schema_version FROM meridian.group_state',
   );
-  await client.query('INSERT INTO meridian.heartbeat (at) VALUES (clock_timestamp())');
+  const row = state.rows[0];
+  if (row === undefined || row.schema_version > SCHEMA_VERSION) {
+    throw new MeridianError(
+      'ERR_DATA_VERSION',
+      `the data of ${group.spec.name} has schema version ${String(row?.schema_version)}, this release writes ${String(SCHEMA_VERSION)}`,
+    );
+  }
+  for (const upgrade of upgradesAfter(row.schema_version)) {
+    await unconfirmed(client, async () => {
+      await client.query(upgrade.statements);
+      await client.query('UPDATE meridian.group_state SET schema_version = $1', [upgrade.version]);
+    });
+  }
+  return Number(row.epoch);
+}
+
+async function createSchema(
+  cluster: Cluster,
+  group: ClusterGroup,
+  client: pg.Client,
+): Promise<void> {
+  await unconfirmed(client, async () => {
+    await client.query(schemaStatements(cluster.server.secrets));
+    if (group.globals === 'publisher') await client.query(publisherStatements());
+    await client.query(
+      'INSERT INTO meridian.group_state (name, epoch, schema_version) VALUES ($1, 0, 1)',
+      [group.spec.name],
+    );
+    await client.query('INSERT INTO meridian.heartbeat (at) VALUES (clock_timestamp())');
+  });
+}
+
+/** One transaction. The standbys may not stream yet; the barrier that follows covers its commit. */
+async function unconfirmed(client: pg.Client, run: () => Promise<void>): Promise<void> {
+  await client.query('BEGIN; SET LOCAL synchronous_commit = local');
+  await run();
   await client.query('COMMIT');
-  return 0;
 }
 
 async function barrier(

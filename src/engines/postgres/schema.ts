@@ -15,16 +15,16 @@ import { GLOBAL_PUBLICATION, GLOBAL_SCHEMA, ROLE } from './roles.ts';
 import type { Secrets } from './secrets.ts';
 import { SQLSTATE_STALE_ROUTE, SQLSTATE_TOO_STALE } from './sqlstate.ts';
 
-/** Raised with each change below; data of a later version is refused. */
-export const SCHEMA_VERSION = 1;
-
 const app = quoteIdentifier(ROLE.application);
 const writer = quoteIdentifier(ROLE.globalWriter);
 const owner = quoteIdentifier(ROLE.owner);
 const replication = quoteIdentifier(ROLE.replication);
 const globals = quoteIdentifier(GLOBAL_SCHEMA);
 
-/** One transaction, run on the leader of a new group as the administrator. */
+/**
+ * Version 1, run on the leader of a new group as the administrator; later changes are in
+ * schema-upgrades.ts, and never here.
+ */
 export function schemaStatements(secrets: Secrets): string {
   return `
 CREATE ROLE ${owner} NOLOGIN;
