@@ -1,0 +1,26 @@
+/**
+ * Changes of Meridian's own schema since version 1, in order. A new database is made at version 1 and
+ * goes through all of them, so that old and new data end up alike and the path is always exercised.
+ *
+ * Each runs once per group, as the administrator, in the transaction that records its version. What a
+ * range needs besides is in `rangeStatements` (schema.ts) and must be idempotent.
+ */
+import { ADMISSION_V2 } from './schema-admission.ts';
+
+export interface SchemaUpgrade {
+  /** The version that it leads to. */
+  readonly version: number;
+  /** One text; may hold several statements. */
+  readonly statements: string;
+}
+
+export const SCHEMA_UPGRADES: readonly SchemaUpgrade[] = [
+  { version: 2, statements: [ADMISSION_V2].join('\n') },
+];
+
+/** What this release writes; data of a later version is refused. */
+export const SCHEMA_VERSION = SCHEMA_UPGRADES.at(-1)?.version ?? 1;
+
+export function upgradesAfter(version: number): readonly SchemaUpgrade[] {
+  return SCHEMA_UPGRADES.filter((upgrade) => upgrade.version > version);
+}
