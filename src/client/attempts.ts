@@ -121,7 +121,7 @@ function handle(
     signal: of.deadline.signal,
     query: async <R extends object>(text: string, values: readonly unknown[] = []) => {
       const result = await session.query(of.index, { text, values });
-      return { rows: result.rows as R[], rowCount: result.rowCount };
+      return { rows: result.rows as R[], rowCount: result.rowCount ?? 0 };
     },
   };
 }

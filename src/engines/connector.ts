@@ -50,23 +50,62 @@ export interface SessionTarget {
   readonly scopes: readonly Scope[];
 }
 
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly unknown[];
+  /** Rows as arrays of values in the order of the fields, instead of objects by name. */
+  readonly rowMode?: 'array' | undefined;
+  /** How this statement's values are read from their text; default: the driver's own. */
+  readonly types?: TypeParsers | undefined;
+}
+
+/** By the database's number of a type. Loose, so that drivers' own registries fit. */
+export interface TypeParsers {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- overloaded in every driver
+  getTypeParser(...args: any[]): (text: any) => any;
+}
+
+/** A column of an answer, as the database describes it. */
+export interface Field {
+  readonly name: string;
+  readonly tableID: number;
+  readonly columnID: number;
+  readonly dataTypeID: number;
+  readonly dataTypeSize: number;
+  readonly dataTypeModifier: number;
+  readonly format: string;
+}
+
 export interface StatementResult {
-  readonly rows: readonly Record<string, unknown>[];
-  readonly rowCount: number;
+  /** Objects, or arrays where the statement asked for them. */
+  readonly rows: readonly unknown[];
+  /** Rows returned or changed; null where the command counts none. */
+  readonly rowCount: number | null;
+  /** The command's tag: SELECT, INSERT, CREATE. */
+  readonly command: string;
+  readonly fields: readonly Field[];
+  /** Of a text with several statements, each one's; the rest of this is the last one's. */
+  readonly each?: readonly StatementResult[];
 }
 
 /**
  * One transaction on one connection. The opening batch travels with the first statement. Errors are
- * MeridianErrors; after one, only `rollback` is allowed.
+ * MeridianErrors; after one, only `rollback` is allowed, or `rollbackTo` a savepoint.
  */
 export interface SessionTransaction {
   /** The database's first refusal, after which only `rollback` makes sense. */
   readonly failure: MeridianError | undefined;
   /** `scope` indexes SessionTarget.scopes: whose unqualified names the statement means. */
-  query(
-    scope: number,
-    statement: { readonly text: string; readonly values: readonly unknown[] },
-  ): Promise<StatementResult>;
+  query(scope: number, statement: Statement): Promise<StatementResult>;
+  /** A mark to come back to; a name may be used again and then hides the older mark. */
+  savepoint(name: string): Promise<void>;
+  release(name: string): Promise<void>;
+  /**
+   * Undoes what came after the mark. A refused statement is forgiven by it and `failure` cleared; a
+   * conflict, a stale route or a lost connection is not, since the whole has to run again: it is
+   * thrown again.
+   */
+  rollbackTo(name: string): Promise<void>;
   /**
    * Resolves only when the commit is durable on a quorum. Throws ERR_ENGINE_COMMIT_UNKNOWN with
    * outcome 'unknown' when it may or may not have happened.

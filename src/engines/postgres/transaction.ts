@@ -25,12 +25,14 @@ import type {
   Scope,
   SessionTarget,
   SessionTransaction,
+  Statement,
   StatementResult,
 } from '../connector.ts';
+import { driverStatement, statementResult } from './driver-statement.ts';
 import { parseReached, REACHED_SQL, type ReachedRow } from './position-wait.ts';
-import { statementName } from './prepared.ts';
 import { quoteIdentifier } from './quote.ts';
 import { ROLE } from './roles.ts';
+import { forgivable, savepointText, type SavepointCommand } from './savepoints.ts';
 import { fromDriver, SQLSTATE_STALE_ROUTE, sqlStateOf } from './sqlstate.ts';
 
 const QUORUM_WAIT_CANCELLED = '01000';
@@ -79,10 +81,44 @@ export class PostgresTransaction implements SessionTransaction {
     return this.#failure;
   }
 
-  async query(
-    scope: number,
-    statement: { readonly text: string; readonly values: readonly unknown[] },
-  ): Promise<StatementResult> {
+  async query(scope: number, statement: Statement): Promise<StatementResult> {
+    const range = this.#target.scopes[scope]?.range?.name ?? '';
+    return this.#query(scope, driverStatement(this.#client, range, statement));
+  }
+
+  savepoint(name: string): Promise<void> {
+    return this.#mark('savepoint', name);
+  }
+
+  release(name: string): Promise<void> {
+    return this.#mark('release', name);
+  }
+
+  async rollbackTo(name: string): Promise<void> {
+    const failure = this.#failure;
+    if (failure === undefined) {
+      await this.#mark('rollback to', name);
+    } else {
+      const forgiven = this.#state === 'failed' && this.#broken === undefined;
+      if (!forgiven || this.#signal.aborted || !forgivable(failure)) throw failure;
+      try {
+        await this.#client.query(savepointText('rollback to', name));
+      } catch (error) {
+        throw this.#fail(error, 'rollback to a savepoint');
+      }
+      this.#failure = undefined;
+      this.#refusal = undefined;
+      this.#state = 'open';
+    }
+    // Settings made since the mark are undone too, the scope among them.
+    this.#scope = -1;
+  }
+
+  async #mark(command: SavepointCommand, name: string): Promise<void> {
+    await this.#query(Math.max(this.#scope, 0), { text: savepointText(command, name) });
+  }
+
+  async #query(scope: number, statement: pg.QueryConfig): Promise<StatementResult> {
     if (this.#failure !== undefined && this.#state !== 'closed') throw this.#failure;
     // Also while it commits: the statement would arrive behind COMMIT and be a transaction of its own.
     if (this.#state !== 'new' && this.#state !== 'open') {
@@ -91,15 +127,14 @@ export class PostgresTransaction implements SessionTransaction {
     const socket = socketOf(this.#client);
     socket.cork();
     const before = [...this.#opening(), ...this.#switchTo(scope)];
-    const result = this.#send(this.#prepared(scope, statement));
+    const result = this.#send(statement);
     process.nextTick(() => {
       socket.uncork();
     });
     const settled = await Promise.allSettled([...before, result]);
     const failed = settled.find((one) => one.status === 'rejected');
     if (failed !== undefined) throw this.#fail(this.#refusal ?? failed.reason, 'query');
-    const { rows, rowCount } = (settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value;
-    return { rows: rows as Record<string, unknown>[], rowCount: rowCount ?? 0 };
+    return statementResult((settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value);
   }
 
   async commit(): Promise<Position> {
@@ -210,24 +245,6 @@ export class PostgresTransaction implements SessionTransaction {
       sent.push(this.#send({ text: `SET LOCAL ROLE ${quoteIdentifier(ROLE.globalWriter)}` }));
     }
     return sent;
-  }
-
-  /**
-   * Named per range and text, so that the server parses and plans it once per connection. Without
-   * values it goes as it is: a text may then hold several statements.
-   */
-  #prepared(
-    scope: number,
-    statement: { readonly text: string; readonly values: readonly unknown[] },
-  ): pg.QueryConfig {
-    if (statement.values.length === 0) return { text: statement.text };
-    const range = this.#target.scopes[scope]?.range?.name ?? '';
-    const name = statementName(this.#client, range, statement.text);
-    return {
-      text: statement.text,
-      values: [...statement.values],
-      ...(name === undefined ? {} : { name }),
-    };
   }
 
   #switchTo(index: number): Promise<unknown>[] {
