@@ -7,13 +7,14 @@
  * database processes before any client came. Idle CPU: everything, supervisor included, over 20 s.
  * Memory and CPU are read from /proc: Linux only.
  */
-import { mkdtemp, readdir, readFile, rm, chmod } from 'node:fs/promises';
+import { mkdtemp, rm, chmod } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadConfig } from '../src/config/load.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { silentLog } from '../src/kernel/log.ts';
 import { startPlatform, type Platform } from '../src/platform.ts';
+import { databaseMegabytes, ours } from './measuring/processes.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const IDLE_SECONDS = 20;
@@ -23,53 +24,6 @@ const TICKS_PER_SECOND = 100;
 
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-
-interface Seen {
-  readonly parent: number;
-  readonly command: string;
-  readonly ticks: number;
-}
-
-async function processes(): Promise<Map<number, Seen>> {
-  const seen = new Map<number, Seen>();
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = await readFile(`/proc/${name}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      const command = await readFile(`/proc/${name}/cmdline`, 'utf8');
-      const ticks = Number(fields[11]) + Number(fields[12]);
-      seen.set(Number(name), { parent: Number(fields[1]), command, ticks });
-    } catch {
-      // Ended between the listing and the look.
-    }
-  }
-  return seen;
-}
-
-/** This process and all its descendants. */
-async function ours(): Promise<Map<number, Seen>> {
-  const all = await processes();
-  const mine = new Map<number, Seen>();
-  const add = (pid: number): void => {
-    const one = all.get(pid);
-    if (one === undefined || mine.has(pid)) return;
-    mine.set(pid, one);
-    for (const [child, { parent }] of all) if (parent === pid) add(child);
-  };
-  add(process.pid);
-  return mine;
-}
-
-async function databaseMegabytes(): Promise<number> {
-  let kilobytes = 0;
-  for (const [pid, { command }] of await ours()) {
-    if (!command.includes('postgres')) continue;
-    const text = await readFile(`/proc/${String(pid)}/smaps_rollup`, 'utf8').catch(() => '');
-    kilobytes += Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0);
-  }
-  return kilobytes / 1024;
-}
 
 async function idlePercent(): Promise<number> {
   const before = await ours();

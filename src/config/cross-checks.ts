@@ -50,7 +50,7 @@ function checkZones(config: MeridianConfig): Problem[] {
 
 function checkRegions(config: MeridianConfig): Problem[] {
   const names = Object.keys(config.regions);
-  const problems = names
+  const problems: Problem[] = names
     .filter((name) => !PLACE_NAME.test(name))
     .map((name) => ({
       path: `regions[${quote(name)}]`,
@@ -65,9 +65,25 @@ function checkRegions(config: MeridianConfig): Problem[] {
       path: 'survive',
       expected: `'zone', or at least ${String(VOTERS_PER_GROUP)} regions`,
       found: `'region' with ${String(names.length)}`,
+      remedy: "Declare more regions, or survive the loss of a zone: survive: 'zone'.",
     });
   }
-  return [...problems, ...checkZones(config)];
+  return [...problems, ...checkZones(config), ...checkGroups(config)];
+}
+
+/** Accounts are in ranges: a group without one would be servers that nobody uses. */
+function checkGroups(config: MeridianConfig): Problem[] {
+  const groups = config.groupsPerRegion ?? DEFAULTS.groupsPerRegion;
+  const ranges = config.rangesPerRegion ?? DEFAULTS.rangesPerRegion;
+  if (ranges >= groups) return [];
+  return [
+    {
+      path: 'rangesPerRegion',
+      expected: `at least groupsPerRegion, which is ${String(groups)}`,
+      found: String(ranges),
+      remedy: `Write rangesPerRegion: ${String(groups)}.`,
+    },
+  ];
 }
 
 function checkPrimary(config: MeridianConfig): Problem[] {

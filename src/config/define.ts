@@ -153,7 +153,8 @@ export interface MeridianConfig<Region extends string = string> {
   /** Home of the directory and of global tables: they are written here and read everywhere. */
   readonly primaryRegion: NoInfer<Region>;
   /**
-   * The largest failure that must not stop writes. 'zone' keeps commits inside their region.
+   * The largest failure that must not stop writes. 'zone' keeps commits inside their region; 'region'
+   * needs three, and a commit waits for one round trip to the nearest.
    * @defaultValue 'zone'
    */
   readonly survive?: SurvivalGoal | undefined;
@@ -163,7 +164,8 @@ export interface MeridianConfig<Region extends string = string> {
    */
   readonly groupsPerRegion?: number | undefined;
   /**
-   * Ranges of accounts homed in each region when the platform is first created.
+   * Ranges of accounts homed in each region when the platform is first created; at least one for each
+   * group.
    * @defaultValue 1
    */
   readonly rangesPerRegion?: number | undefined;

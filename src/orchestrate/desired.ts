@@ -3,7 +3,7 @@ import { present } from '../kernel/assert.ts';
 import type { DesiredState } from '../engines/engine.ts';
 import type { MigrationFiles } from '../migrations/files.ts';
 import type { TableLocality } from '../topology/locality.ts';
-import type { Region } from '../topology/region.ts';
+import type { LatencyMatrix, Region } from '../topology/region.ts';
 import { layoutGroups, type SurvivalGoal } from '../topology/survival.ts';
 
 export interface Declaration {
@@ -12,11 +12,12 @@ export interface Declaration {
   readonly survive: SurvivalGoal;
   readonly groupsPerRegion: number;
   readonly rangesPerRegion: number;
+  readonly latency: { readonly matrix: LatencyMatrix };
   readonly tables: Readonly<Record<string, TableLocality>>;
 }
 
 export function desiredState(declared: Declaration, migrations: MigrationFiles): DesiredState {
-  const groups = layoutGroups(declared);
+  const groups = layoutGroups({ ...declared, latency: declared.latency.matrix });
   const primary = present(
     groups.find((group) => group.homeRegion === declared.primaryRegion),
     'a group in the primary region',

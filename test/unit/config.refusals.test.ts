@@ -49,6 +49,12 @@ const refused: readonly (readonly [string, unknown, string, RegExp])[] = [
     'survive',
     /at least 3 regions/,
   ],
+  [
+    'more groups than ranges',
+    change({ groupsPerRegion: 3, rangesPerRegion: 2 }),
+    'rangesPerRegion',
+    /at least groupsPerRegion, which is 3, found 2.*rangesPerRegion: 3/,
+  ],
   ['no groups', change({ groupsPerRegion: 0 }), 'groupsPerRegion', /1 to 16, found 0/],
   ['no number of groups', change({ groupsPerRegion: Number.NaN }), 'groupsPerRegion', /NaN/],
   ['a big integer', change({ groupsPerRegion: 1n }), 'groupsPerRegion', /found 1n/],

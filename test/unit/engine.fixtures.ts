@@ -4,11 +4,21 @@ import type { ClusterSnapshot, ObservedNode } from '../../src/engines/snapshot.t
 import type { MigrationFile } from '../../src/migrations/files.ts';
 import { desiredState } from '../../src/orchestrate/desired.ts';
 import { regional } from '../../src/topology/locality.ts';
+import { regionPair, type LatencyMatrix } from '../../src/topology/region.ts';
 
 export const REGIONS = ['us-east', 'eu-west', 'ap-south'].map((name) => ({
   name,
   zones: ['a', 'b', 'c'],
 }));
+
+export const LATENCY: LatencyMatrix = {
+  betweenRegionsMs: {
+    [regionPair('us-east', 'eu-west')]: 80,
+    [regionPair('us-east', 'ap-south')]: 200,
+    [regionPair('eu-west', 'ap-south')]: 140,
+  },
+  betweenZonesMs: 1,
+};
 
 export const file = (name: string, checksum = `sum of ${name}`): MigrationFile => ({
   scope: 'regional',
@@ -25,6 +35,7 @@ export const DESIRED: DesiredState = desiredState(
     survive: 'zone',
     groupsPerRegion: 1,
     rangesPerRegion: 1,
+    latency: { matrix: LATENCY },
     tables: { purse: regional({ by: 'account_id' }) },
   },
   { database: [file('0001-currency.sql')], regional: [file('0001-purse.sql')] },

@@ -6,11 +6,11 @@ import { desiredState, type Declaration } from '../../src/orchestrate/desired.ts
 import { statusReport } from '../../src/orchestrate/status.ts';
 import { viewFor, type ViewSources } from '../../src/orchestrate/view.ts';
 import { regionPair } from '../../src/topology/region.ts';
-import { converged, DESIRED, REGIONS } from './engine.fixtures.ts';
+import { converged, DESIRED, LATENCY, REGIONS } from './engine.fixtures.ts';
 
 const declaration = (change: Partial<Declaration> = {}): Declaration => ({
   ...{ regions: REGIONS, primaryRegion: 'eu-west', survive: 'zone', tables: {} },
-  ...{ groupsPerRegion: 1, rangesPerRegion: 2 },
+  ...{ groupsPerRegion: 1, rangesPerRegion: 2, latency: { matrix: LATENCY } },
   ...change,
 });
 const NONE = { database: [], regional: [] };

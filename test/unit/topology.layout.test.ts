@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { global, regional } from '../../src/topology/locality.ts';
-import type { GroupSpec } from '../../src/topology/node.ts';
+import type { GroupSpec, NodeSpec } from '../../src/topology/node.ts';
 import {
   formatLocality,
   regionPair,
@@ -12,12 +12,22 @@ import {
   type Locality,
   type Region,
 } from '../../src/topology/region.ts';
-import { layoutGroups, VOTERS_PER_GROUP } from '../../src/topology/survival.ts';
+import { layoutGroups, VOTERS_PER_GROUP, type LayoutOptions } from '../../src/topology/survival.ts';
 
 const region = (name: string, zones = ['a', 'b', 'c']): Region => ({ name, zones });
 const threeRegions = [region('us-east'), region('eu-west'), region('ap-northeast')];
+const latency: LatencyMatrix = {
+  betweenRegionsMs: {
+    [regionPair('us-east', 'eu-west')]: 80,
+    [regionPair('us-east', 'ap-northeast')]: 170,
+    [regionPair('eu-west', 'ap-northeast')]: 220,
+  },
+  betweenZonesMs: 1,
+};
 const layout = (regions: readonly Region[], groupsPerRegion: number): GroupSpec[] =>
-  layoutGroups({ regions, survive: 'zone', groupsPerRegion });
+  layoutGroups({ regions, survive: 'zone', groupsPerRegion, latency });
+const votersOf = (group: GroupSpec): NodeSpec[] =>
+  group.nodes.filter((node) => node.kind === 'voter');
 
 describe('zone survival', () => {
   test('three regions take 15 nodes: three voters at home, one reader in each other region', () => {
@@ -82,11 +92,89 @@ describe('zone survival', () => {
     assert.equal(new Set(zones).size, 2);
   });
 
-  test('a goal that is not built is refused', () => {
-    assert.throws(
-      () => layoutGroups({ regions: threeRegions, survive: 'region', groupsPerRegion: 1 }),
-      { code: 'ERR_ENGINE_UNSUPPORTED' },
+  test('fewer than three zones are refused, not laid out thinner', () => {
+    assert.throws(() => layout([region('us-east', ['a', 'b'])], 1), { code: 'ERR_CONFIG_INVALID' });
+  });
+});
+
+describe('region survival', () => {
+  const regional = (
+    regions: readonly Region[],
+    options: Partial<LayoutOptions> = {},
+  ): GroupSpec[] =>
+    layoutGroups({ regions, survive: 'region', groupsPerRegion: 1, latency, ...options });
+
+  test('three regions take 9 nodes: a voter of every group in each, the first at home', () => {
+    const groups = regional(threeRegions);
+    assert.equal(groups.flatMap((group) => group.nodes).length, 9);
+    for (const group of groups) {
+      assert.equal(votersOf(group).length, VOTERS_PER_GROUP);
+      assert.equal(group.nodes[0]?.locality.region, group.homeRegion);
+      const regions = new Set(group.nodes.map((node) => node.locality.region));
+      assert.equal(regions.size, 3);
+    }
+  });
+
+  test('what one region holds is spread over its zones', () => {
+    for (const { name } of threeRegions) {
+      const zones = regional(threeRegions)
+        .flatMap((group) => group.nodes)
+        .filter((node) => node.locality.region === name)
+        .map((node) => node.locality.zone);
+      assert.equal(new Set(zones).size, 3);
+    }
+  });
+
+  test('of more regions the two nearest vote, and the others have a reader', () => {
+    const names = ['home', 'far', 'near', 'nearer', 'farther'];
+    const distance = { far: 150, near: 60, nearer: 20, farther: 300 };
+    const matrix: LatencyMatrix = {
+      betweenRegionsMs: Object.fromEntries(
+        Object.entries(distance).map(([name, ms]) => [regionPair('home', name), ms]),
+      ),
+      betweenZonesMs: 1,
+    };
+    const groups = regional(
+      names.map((name) => region(name)),
+      { latency: matrix },
     );
+    const [home] = groups;
+    assert.ok(home);
+    assert.deepEqual(
+      home.nodes.map((node) => `${node.locality.region} ${node.kind}`),
+      ['home voter', 'nearer voter', 'near voter', 'far non-voter', 'farther non-voter'],
+    );
+  });
+
+  test('whatever the shape: distinct names, voters in distinct regions, a replica in each', () => {
+    const shapes = fc.record({
+      zoneCounts: fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 3, maxLength: 6 }),
+      groupsPerRegion: fc.integer({ min: 1, max: 3 }),
+    });
+    fc.assert(
+      fc.property(shapes, ({ zoneCounts, groupsPerRegion }) => {
+        const regions = zoneCounts.map((count, index) =>
+          region(
+            `r${String(index)}`,
+            Array.from({ length: count }, (_, zone) => `z${String(zone)}`),
+          ),
+        );
+        const groups = regional(regions, { groupsPerRegion });
+        assert.equal(groups.length, regions.length * groupsPerRegion);
+        const names = groups.flatMap((group) => group.nodes).map((node) => node.name);
+        assert.equal(new Set(names).size, names.length);
+        for (const group of groups) {
+          const votes = votersOf(group).map((node) => node.locality.region);
+          assert.equal(new Set(votes).size, VOTERS_PER_GROUP);
+          assert.equal(group.nodes.length, regions.length);
+          assert.equal(group.nodes[0]?.locality.region, group.homeRegion);
+        }
+      }),
+    );
+  });
+
+  test('two regions are refused', () => {
+    assert.throws(() => regional(threeRegions.slice(0, 2)), { code: 'ERR_CONFIG_INVALID' });
   });
 });
 

@@ -26,7 +26,7 @@ import { prepareStorage, removeStorage } from './storage.ts';
 const CAPABILITIES: EngineCapabilities = {
   lifecycle: 'managed',
   failover: 'none',
-  survivalGoals: ['zone'],
+  survivalGoals: ['zone', 'region'],
   localities: ['global', 'regional'],
   localityMechanism: 'emulated',
   rehome: 'none',

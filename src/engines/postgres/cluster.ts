@@ -12,7 +12,7 @@ import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
 import type { Address } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
 import type { AdminTarget } from './admin.ts';
-import { checkPlaces, type StoredCluster, type StoredGroup } from './places.ts';
+import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
 import type { ServerRole, ServerServices } from './server.ts';
 
 export interface ClusterNode {
@@ -74,7 +74,7 @@ export class Cluster {
       const stored = this.#stored.groups[spec.name];
       this.groups.set(spec.name, {
         spec,
-        leader: stored?.leader ?? present(spec.nodes[0], 'a node').name,
+        leader: leaderOf(spec, stored),
         epoch: stored?.epoch ?? 0,
         open: false,
         settled: stored?.settled ?? false,
@@ -123,7 +123,7 @@ export class Cluster {
   async #persist(group: ClusterGroup, change: Partial<StoredGroup>): Promise<void> {
     const { leader, epoch, settled, connectionsMax, spec } = group;
     const before = this.#stored.groups[spec.name] ?? { epoch, settled };
-    const next = { ...before, leader, connectionsMax, ...change };
+    const next = { ...before, leader, connectionsMax, nodes: nodePlaces(spec), ...change };
     this.#stored = {
       ...this.#stored,
       groups: { ...this.#stored.groups, [spec.name]: next },
@@ -195,4 +195,10 @@ export class Cluster {
   notStopping(): void {
     if (this.stopping) throw new MeridianError('ERR_ENGINE_CLOSED', 'the engine is stopping');
   }
+}
+
+/** A group that was never complete may have been stored under another layout. */
+function leaderOf(spec: GroupSpec, stored: StoredGroup | undefined): string {
+  const known = spec.nodes.find((node) => node.name === stored?.leader) ?? spec.nodes[0];
+  return present(known, 'a node').name;
 }

@@ -6,6 +6,8 @@
  * empty ones there and serve those: every account would seem lost. So it is refused until data can move.
  */
 import { MeridianError } from '../../kernel/errors.ts';
+import type { GroupSpec, NodeName } from '../../topology/node.ts';
+import { formatLocality } from '../../topology/region.ts';
 import type { DesiredState } from '../engine.ts';
 
 export interface StoredGroup {
@@ -15,6 +17,8 @@ export interface StoredGroup {
   readonly settled: boolean;
   /** The highest number of connections it was started with; see `connectionsMax`. */
   readonly connectionsMax: number;
+  /** Which servers hold its data, and where; absent in data of before this was written. */
+  readonly nodes?: Readonly<Record<NodeName, string>>;
 }
 
 export interface StoredCluster {
@@ -30,9 +34,11 @@ export function checkPlaces(
   stored: StoredCluster,
   desired: Pick<DesiredState, 'groups' | 'primaryGroup' | 'ranges'>,
 ): void {
-  const declared = new Set(desired.groups.map((group) => group.name));
   for (const [name, group] of Object.entries(stored.groups)) {
-    if (group.settled && !declared.has(name)) throw refused(`group ${name} would be left out`);
+    if (!group.settled) continue;
+    const spec = desired.groups.find((one) => one.name === name);
+    if (spec === undefined) throw refused(`group ${name} would be left out`);
+    checkNodes(group, spec);
   }
   const { primaryGroup, ranges = {} } = stored;
   if (primaryGroup !== undefined && primaryGroup !== desired.primaryGroup) {
@@ -49,13 +55,39 @@ export function checkPlaces(
   if (dropped !== undefined) throw refused(`range ${dropped} would be left out`);
 }
 
+/**
+ * Voters are in zones or in regions, as `survive` and the round trips say: a server that is declared
+ * elsewhere has no data there, and the one that has it would be forgotten.
+ */
+function checkNodes(stored: StoredGroup, spec: GroupSpec): void {
+  const declared = nodePlaces(spec);
+  const held = stored.nodes ?? { [stored.leader]: declared[stored.leader] ?? '' };
+  for (const node of new Set([...Object.keys(held), ...Object.keys(declared)])) {
+    const [from, to] = [held[node], declared[node]];
+    if (from === to || (stored.nodes === undefined && from === undefined)) continue;
+    if (to === undefined) throw refused(`server ${node} would be left out`);
+    throw refused(
+      from === undefined
+        ? `server ${node} would be new`
+        : `server ${node}, a ${from}, would become a ${to}`,
+    );
+  }
+}
+
+/** "voter in eu-west/b" by name: what is stored of a group's servers. */
+export function nodePlaces(spec: GroupSpec): Record<NodeName, string> {
+  return Object.fromEntries(
+    spec.nodes.map((node) => [node.name, `${node.kind} in ${formatLocality(node.locality)}`]),
+  );
+}
+
 function refused(what: string): MeridianError {
   return new MeridianError(
     'ERR_ENGINE_UNSUPPORTED',
     `${what}, and this release cannot move data that is there`,
     {
       remedy:
-        'Restore the order and number of `regions`, `primaryRegion`, `groupsPerRegion` and `rangesPerRegion`, or start with --fresh to discard all data.',
+        'Restore `survive`, `latency`, the order and number of `regions` and their zones, `primaryRegion`, `groupsPerRegion` and `rangesPerRegion`, or start with --fresh to discard all data.',
     },
   );
 }

@@ -1,0 +1,103 @@
+/** Which declarations the stored places of data refuse. */
+import { describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { checkPlaces, nodePlaces, type StoredCluster } from '../../src/engines/postgres/places.ts';
+import { desiredState, type Declaration } from '../../src/orchestrate/desired.ts';
+import type { DesiredState } from '../../src/engines/engine.ts';
+import { LATENCY, REGIONS } from './engine.fixtures.ts';
+
+const declared = (change: Partial<Declaration> = {}): DesiredState =>
+  desiredState(
+    {
+      ...{ regions: REGIONS, primaryRegion: 'us-east', survive: 'zone', tables: {} },
+      ...{ groupsPerRegion: 1, rangesPerRegion: 1, latency: { matrix: LATENCY } },
+      ...change,
+    },
+    { database: [], regional: [] },
+  );
+
+const storedOf = (desired: DesiredState, settled = true): StoredCluster => ({
+  groups: Object.fromEntries(
+    desired.groups.map((group) => [
+      group.name,
+      {
+        ...{ leader: group.nodes[0]?.name ?? '', epoch: 3, settled, connectionsMax: 100 },
+        nodes: nodePlaces(group),
+      },
+    ]),
+  ),
+  primaryGroup: desired.primaryGroup,
+  ranges: Object.fromEntries(desired.ranges.map(({ name, group }) => [name, group])),
+});
+
+const refusal = (what: RegExp): { code: string; message: RegExp } => ({
+  code: 'ERR_ENGINE_UNSUPPORTED',
+  message: what,
+});
+
+describe('where data is', () => {
+  test('the same declaration finds it, under either goal', () => {
+    for (const survive of ['zone', 'region'] as const) {
+      checkPlaces(storedOf(declared({ survive })), declared({ survive }));
+    }
+  });
+
+  test('another survival goal would move the voters', () => {
+    assert.throws(
+      () => {
+        checkPlaces(storedOf(declared()), declared({ survive: 'region' }));
+      },
+      refusal(/server us-east-1\.a would be left out/),
+    );
+    assert.throws(
+      () => {
+        checkPlaces(storedOf(declared({ survive: 'region' })), declared());
+      },
+      refusal(/server us-east-1\.us-east would be left out/),
+    );
+  });
+
+  test('so it is with data of which only the leader was stored', () => {
+    const { groups, ...rest } = storedOf(declared());
+    const old = {
+      ...rest,
+      groups: Object.fromEntries(
+        Object.entries(groups).map(([name, group]) => {
+          const { nodes: _, ...without } = group;
+          return [name, without];
+        }),
+      ),
+    };
+    checkPlaces(old, declared());
+    assert.throws(
+      () => {
+        checkPlaces(old, declared({ survive: 'region' }));
+      },
+      refusal(/us-east-1\.a would be left out/),
+    );
+  });
+
+  test('round trips that bring another region nearer would move a vote', () => {
+    const four = [...REGIONS, { name: 'sa-east', zones: ['a', 'b', 'c'] }];
+    const matrix = (saEastMs: number): Partial<Declaration> => ({
+      ...{ regions: four, survive: 'region' },
+      latency: {
+        matrix: {
+          ...LATENCY,
+          betweenRegionsMs: { ...LATENCY.betweenRegionsMs, 'sa-east|us-east': saEastMs },
+        },
+      },
+    });
+    assert.throws(
+      () => {
+        checkPlaces(storedOf(declared(matrix(300))), declared(matrix(20)));
+      },
+      refusal(/server us-east-1\.\S+, a (non-)?voter in \S+, would become a (non-)?voter/),
+    );
+  });
+
+  test('a start that had not come to data yet may be declared anew', () => {
+    const { groups } = storedOf(declared(), false);
+    checkPlaces({ groups }, declared({ survive: 'region' }));
+  });
+});
