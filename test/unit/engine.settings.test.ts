@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import type { EngineServices } from '../../src/engines/engine.ts';
 import { Cluster } from '../../src/engines/postgres/cluster.ts';
+import { nodePlaces } from '../../src/engines/postgres/places.ts';
 import type { ServerServices } from '../../src/engines/postgres/server.ts';
 import {
   connectionInfo,
@@ -118,8 +119,11 @@ describe('what the cluster keeps', () => {
     cluster.adopt(DESIRED);
     await Promise.all([cluster.settle('us-east-1'), cluster.raiseEpoch('us-east-1', 4)]);
     const groups = written.at(-1)?.['groups'] as Record<string, unknown>;
+    const [spec] = DESIRED.groups;
+    assert.ok(spec);
     assert.deepEqual(groups['us-east-1'], {
       ...{ leader: 'us-east-1.a', epoch: 5, settled: true, connectionsMax: 50 },
+      nodes: nodePlaces(spec),
     });
   });
 
