@@ -3,15 +3,27 @@ export { defineConfig } from './config/define.ts';
 export type {
   AppConfig,
   ConfigInput,
-  GatewayConfig,
   LatencyConfig,
   MeridianConfig,
   RegionConfig,
   TrafficConfig,
 } from './config/define.ts';
-export { accountFromHeader, accountFromPath, postgres } from './config/parts.ts';
+export type {
+  AuthenticationConfig,
+  GatewayConfig,
+  IssuerConfig,
+  RateLimitConfig,
+  RateLimitsConfig,
+} from './config/define-gateway.ts';
+export {
+  accountFromClaim,
+  accountFromHeader,
+  accountFromHost,
+  accountFromPath,
+  postgres,
+} from './config/parts.ts';
 export type { EngineConfig, PostgresConfig } from './config/parts.ts';
-export type { AccountSource } from './gateway/options.ts';
+export type { AccountSource, ClaimBinding } from './gateway/options.ts';
 export { global, regional } from './topology/locality.ts';
 export type { TableLocality } from './topology/locality.ts';
 export type { SurvivalGoal } from './topology/survival.ts';

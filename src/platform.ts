@@ -18,7 +18,8 @@ import { Scope } from './kernel/scope.ts';
 import { readMigrations } from './migrations/files.ts';
 import { desiredState } from './orchestrate/desired.ts';
 import { createLocalHost } from './orchestrate/drivers/local.ts';
-import { childEnvironment } from './orchestrate/environment.ts';
+import { childEnvironment, environmentOf } from './orchestrate/environment.ts';
+import { secretVariables } from './gateway/options.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
@@ -253,7 +254,10 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
     startGateways({
       ...shared,
       gateway: config.gateway,
-      controlEnv: environment,
+      controlEnv: (place, name) => ({
+        ...environment(place, name),
+        ...environmentOf(secretVariables(config.gateway)),
+      }),
       startTimeoutMs: config.startTimeoutMs,
     }),
   ]);

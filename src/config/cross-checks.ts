@@ -6,6 +6,7 @@ import { nearestName, type Problem } from '../kernel/problem.ts';
 import { VOTERS_PER_GROUP } from '../topology/survival.ts';
 import { DEFAULTS } from './defaults.ts';
 import type { MeridianConfig } from './define.ts';
+import { checkGateway } from './gateway-checks.ts';
 import { parsePair } from './latency.ts';
 import { gatewayPorts } from './ports.ts';
 
@@ -182,6 +183,7 @@ export function crossCheck(config: MeridianConfig): Problem[] {
     ...checkLatency(config),
     ...checkTables(config),
     ...checkPorts(config),
+    ...checkGateway(config.gateway ?? {}),
     ...checkHeartbeat(config),
   ];
 }

@@ -3,7 +3,7 @@
  * so that docs/reference/config.md can be compared with it in both directions.
  */
 import type { LogLevel } from '../kernel/log.ts';
-import type { AccountSource } from '../gateway/options.ts';
+import type { AccountSource, GatewayOptions } from '../gateway/options.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
 
 export const DEFAULTS = {
@@ -28,6 +28,22 @@ export const DEFAULTS = {
   },
   gateway: {
     account: [{ kind: 'path', pattern: '/accounts/:account' }] as readonly AccountSource[],
+    authentication: {
+      required: true,
+      publicPaths: [] as readonly string[],
+      passPreflights: false,
+      clockToleranceMs: 5_000,
+      // About 2 KB each.
+      verifiedMax: 10_000,
+      keyRefreshMs: 300_000,
+      keyCooldownMs: 10_000,
+      keyTimeoutMs: 5_000,
+      keyAgeMaxMs: 3_600_000,
+    },
+    rateLimits: { keysMax: 65_536 },
+    trustedProxies: [] as readonly string[],
+    forwardedHeader: 'x-forwarded-for' as GatewayOptions['forwardedHeader'],
+    listenAddress: '127.0.0.1',
     basePort: 8_080,
     bodyLimitBytes: 1_048_576,
     requestTimeoutMs: 15_000,

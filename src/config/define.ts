@@ -6,7 +6,7 @@
 import type { LogLevel } from '../kernel/log.ts';
 import type { TableLocality } from '../topology/locality.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
-import type { AccountSource } from '../gateway/options.ts';
+import type { GatewayConfig } from './define-gateway.ts';
 import type { EngineConfig } from './parts.ts';
 
 export interface RegionConfig {
@@ -91,47 +91,6 @@ export interface AppConfig {
    * @defaultValue 20000
    */
   readonly startTimeoutMs?: number | undefined;
-}
-
-export interface GatewayConfig<Region extends string = string> {
-  /**
-   * Where a request names its account, tried in order; made by `accountFromPath` and
-   * `accountFromHeader`. A request that names none is served in the region it arrived in.
-   * @defaultValue [accountFromPath('/accounts/:account')]
-   */
-  readonly account?: readonly AccountSource[] | undefined;
-  /**
-   * Port of a region's gateway on loopback; 0 picks a free one. Regions left out count up from
-   * `basePort`.
-   * @defaultValue \{\}
-   */
-  readonly ports?: Readonly<Partial<Record<Region, number>>> | undefined;
-  /**
-   * The first declared region's gateway listens at this port plus one, the second's plus two, and so
-   * on. 0 picks free ports.
-   * @defaultValue 8080
-   */
-  readonly basePort?: number | undefined;
-  /**
-   * Larger request bodies are refused with 413.
-   * @defaultValue 1048576
-   */
-  readonly bodyLimitBytes?: number | undefined;
-  /**
-   * A request is answered within this, or refused.
-   * @defaultValue 15000
-   */
-  readonly requestTimeoutMs?: number | undefined;
-  /**
-   * Requests in flight are given this long when the gateway stops.
-   * @defaultValue 2000
-   */
-  readonly drainTimeoutMs?: number | undefined;
-  /**
-   * Requests in flight above this are refused with 503 at once.
-   * @defaultValue 2048
-   */
-  readonly concurrencyMax?: number | undefined;
 }
 
 export interface TrafficConfig {

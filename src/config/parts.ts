@@ -3,7 +3,7 @@
  * They only give data back: nothing is checked or started here, so that every problem of a
  * configuration is found in one place and told together.
  */
-import type { AccountSource } from '../gateway/options.ts';
+import type { AccountSource, ClaimBinding } from '../gateway/options.ts';
 
 export interface PostgresConfig {
   /**
@@ -41,4 +41,24 @@ export function accountFromPath(pattern: string): AccountSource {
 /** The account is the value of a request header: 'x-account'. */
 export function accountFromHeader(name: string): AccountSource {
   return { kind: 'header', name };
+}
+
+/** The account is the `:account` label of the host that the client asked: ':account.example.com'. */
+export function accountFromHost(pattern: string): AccountSource {
+  return { kind: 'host', pattern };
+}
+
+/**
+ * The account is a claim of the verified bearer token: 'account_id'. A claim that is a list holds the
+ * accounts that the bearer may use; one of them is then named in another declared way.
+ *
+ * The claim binds unless told otherwise: a request that names an account that is not in it is refused
+ * with 403, wherever it names it. 'when-present' lets tokens without the claim name any account;
+ * 'never' makes the claim a mere way to name one.
+ */
+export function accountFromClaim(
+  name: string,
+  options: { readonly binding?: ClaimBinding } = {},
+): AccountSource {
+  return { kind: 'claim', name, binding: options.binding ?? 'always' };
 }

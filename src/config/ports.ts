@@ -1,6 +1,6 @@
 /** Which port each region's gateway listens at. Pure. */
 import { DEFAULTS } from './defaults.ts';
-import type { GatewayConfig } from './define.ts';
+import type { GatewayConfig } from './define-gateway.ts';
 
 /** As declared, else `basePort` plus the region's place in the order of declaration; 0 stays 0. */
 export function gatewayPorts(

@@ -1,12 +1,11 @@
 /** Fills in every default and makes every path absolute. Pure; the declaration passed all checks. */
 import { dirname, resolve } from 'node:path';
 import type { AppOptions } from '../app/options.ts';
-import type { GatewayOptions, AccountSource } from '../gateway/options.ts';
 import type { Region } from '../topology/region.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { AppConfig, GatewayConfig, MeridianConfig } from './define.ts';
+import type { AppConfig, MeridianConfig } from './define.ts';
 import { latencyMatrix } from './latency.ts';
-import { gatewayPorts } from './ports.ts';
+import { resolveGateway } from './resolve-gateway.ts';
 import type { EngineOptions, LatencyOptions, ResolvedConfig } from './resolved.ts';
 
 function resolveRegions(config: MeridianConfig): Region[] {
@@ -34,26 +33,6 @@ function resolveApp(app: AppConfig, base: string): AppOptions {
     healthIntervalMs: app.healthIntervalMs ?? DEFAULTS.app.healthIntervalMs,
     drainTimeoutMs: app.drainTimeoutMs ?? DEFAULTS.app.drainTimeoutMs,
     startTimeoutMs: app.startTimeoutMs ?? DEFAULTS.app.startTimeoutMs,
-  };
-}
-
-/** Node gives header names in lower case; so the gateway need not convert on every request. */
-function lowerCaseHeader(source: AccountSource): AccountSource {
-  return source.kind === 'header' ? { ...source, name: source.name.toLowerCase() } : source;
-}
-
-function resolveGateway(regions: readonly Region[], gateway: GatewayConfig): GatewayOptions {
-  const defaults = DEFAULTS.gateway;
-  return {
-    account: (gateway.account ?? defaults.account).map(lowerCaseHeader),
-    ports: gatewayPorts(
-      regions.map((region) => region.name),
-      gateway,
-    ),
-    bodyLimitBytes: gateway.bodyLimitBytes ?? defaults.bodyLimitBytes,
-    requestTimeoutMs: gateway.requestTimeoutMs ?? defaults.requestTimeoutMs,
-    drainTimeoutMs: gateway.drainTimeoutMs ?? defaults.drainTimeoutMs,
-    concurrencyMax: gateway.concurrencyMax ?? defaults.concurrencyMax,
   };
 }
 
@@ -96,7 +75,7 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     migrationsDirectory: resolve(base, config.migrations ?? DEFAULTS.migrations),
     tables: config.tables,
     ...(config.app === undefined ? {} : { app: resolveApp(config.app, base) }),
-    gateway: resolveGateway(regions, config.gateway ?? {}),
+    gateway: resolveGateway(config.gateway ?? {}, { regions, base }),
     ...(config.traffic === undefined
       ? {}
       : {

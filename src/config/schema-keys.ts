@@ -43,6 +43,7 @@ const PLACEHOLDERS: Readonly<Record<string, string>> = {
   tables: '<table>',
   'latency.betweenRegionsMs': '<pair>',
   'gateway.ports': '<region>',
+  'gateway.authentication.issuers': '<issuer>',
   'app.env': '<name>',
 };
 

@@ -3,27 +3,13 @@
  * of "expected …"; validate.ts adds the key's path and what was found. Relations between keys are in
  * cross-checks.ts.
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
+import { authentication, proxy, rateLimits } from './schema-access.ts';
+import { integer, number, oneOf, path, text, timeout } from './schema-values.ts';
 
-const integer = (min: number, max: number): z.ZodNumber => {
-  const error = `a whole number from ${String(min)} to ${String(max)}`;
-  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
-};
-
-const number = (min: number, max: number): z.ZodNumber => {
-  const error = `a number from ${String(min)} to ${String(max)}`;
-  return z.number({ error }).min(min, { error }).max(max, { error });
-};
-
-const text = (error: string): z.ZodString => z.string({ error }).min(1, { error });
-
-const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
-  z.enum(values, { error: `one of ${values.map((value) => `'${value}'`).join(', ')}` });
-
-const timeout = integer(1, 3_600_000);
 const port = integer(0, 65_535);
 const latencyMs = number(0, 60_000);
-const path = text('a path');
 
 const command = z
   .array(text('a program or argument as text'), {
@@ -88,6 +74,9 @@ const table = z.discriminatedUnion(
 const PATH_PATTERN = /^(?:\/[A-Za-z0-9._~-]+)*\/:account(?:\/[A-Za-z0-9._~-]+)*$/;
 const HEADER_NAME = /^[A-Za-z0-9-]{1,64}$/;
 
+const HOST_PATTERN = /^(?:[A-Za-z0-9-]+\.)*:account(?:\.[A-Za-z0-9-]+)+$/;
+const HOST_EXPECTED = 'a host name with one :account label, such as :account.example.com';
+
 const account = z.discriminatedUnion(
   'kind',
   [
@@ -105,8 +94,23 @@ const account = z.discriminatedUnion(
         .string({ error: "a header's name, such as x-account" })
         .regex(HEADER_NAME, { error: "a header's name, such as x-account" }),
     }),
+    z.strictObject({
+      kind: z.literal('host'),
+      pattern: z.string({ error: HOST_EXPECTED }).regex(HOST_PATTERN, { error: HOST_EXPECTED }),
+    }),
+    z.strictObject({
+      kind: z.literal('claim'),
+      name: text("a claim's name, such as account_id").max(128, {
+        error: 'at most 128 characters',
+      }),
+      binding: oneOf(['always', 'when-present', 'never']),
+    }),
   ],
-  { error: "accountFromPath('/accounts/:account') or accountFromHeader('x-account')" },
+  {
+    error:
+      "accountFromPath('/accounts/:account'), accountFromHeader('x-account'), " +
+      "accountFromHost(':account.example.com') or accountFromClaim('account_id')",
+  },
 );
 
 const healthPath = z
@@ -132,6 +136,14 @@ const app = z.strictObject(
 const gateway = z.strictObject(
   {
     account: z.array(account, { error: 'an array of account sources' }).optional(),
+    authentication: authentication.optional(),
+    rateLimits: rateLimits.optional(),
+    trustedProxies: z.array(proxy, { error: 'an array of addresses and networks' }).optional(),
+    forwardedHeader: oneOf(['x-forwarded-for', 'forwarded']).optional(),
+    listenAddress: z
+      .string({ error: 'an IP address' })
+      .refine((address) => isIP(address) !== 0, { error: 'an IP address' })
+      .optional(),
     ports: z
       .record(z.string(), port, { error: "an object such as { 'us-east': 8081 }" })
       .optional(),

@@ -4,19 +4,14 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { MeridianError } from '../kernel/errors.ts';
-import type { AccountFinder } from './account.ts';
 import { bodyTooLarge } from './body.ts';
-import type { Asked } from './exchange.ts';
+import type { Head } from './exchange.ts';
 import { HOP_HEADER, originForm, timeAllowedMs, TIMEOUT_HEADER } from './headers.ts';
 import type { GatewayOptions } from './options.ts';
 import { requestToken, TOKEN_HEADER } from './token.ts';
 
-export function readHead(
-  request: IncomingMessage,
-  findAccount: AccountFinder,
-  options: GatewayOptions,
-): Asked {
-  const { headers, rawHeaders, method } = request;
+export function readHead(request: IncomingMessage, options: GatewayOptions): Head {
+  const { headers, method } = request;
   if (method === 'TRACE' || method === 'CONNECT') {
     throw new MeridianError('ERR_GATEWAY_UNSUPPORTED', `the gateway does not forward ${method}`);
   }
@@ -26,14 +21,9 @@ export function readHead(
   if (contentLength !== undefined && contentLength > options.bodyLimitBytes) {
     throw bodyTooLarge(options.bodyLimitBytes);
   }
-  const finding = findAccount({ path: target.path, rawHeaders });
-  if (finding.kind === 'invalid') {
-    throw new MeridianError('ERR_ACCOUNT_INVALID', 'the request does not name its account clearly');
-  }
   return {
     path: target.path,
     host: target.authority ?? headers.host ?? '',
-    account: finding.kind === 'account' ? finding.id : undefined,
     hopped: headers[HOP_HEADER] !== undefined,
     token: requestToken(single(headers[TOKEN_HEADER]), headers.cookie),
     contentLength,

@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
 import type { MeridianError } from '../kernel/errors.ts';
 import { OUTCOME_HEADER, REQUEST_ID_HEADER } from './headers.ts';
+import { refusalHeaders } from './refusal-headers.ts';
 
 /** Least useful wait for a refusal that does not know better. */
 const RETRY_AFTER_MS = 1_000;
@@ -27,6 +28,7 @@ export interface Answering {
 export function refuse(to: Answering, error: MeridianError, requestId: string): void {
   const { code, message, remedy, retry, outcome } = error;
   const headers = [REQUEST_ID_HEADER, requestId, 'cache-control', 'no-store'];
+  headers.push(...refusalHeaders(error));
   if (retry === 'now' || retry === 'backoff') {
     const seconds = Math.ceil((error.retryAfterMs ?? RETRY_AFTER_MS) / 1_000);
     headers.push('retry-after', String(Math.max(1, seconds)));

@@ -5,7 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
-import type { AccountHome, AccountId } from '../topology/routing.ts';
+import type { AccountHome } from '../topology/routing.ts';
+import type { Admitted } from './access.ts';
 import { outcomeOf } from './retry.ts';
 import type { RequestToken } from './token.ts';
 
@@ -18,16 +19,18 @@ export interface ExchangeOptions {
 }
 
 /** What the headers said. */
-export interface Asked {
+export interface Head {
   /** Origin form. */
   readonly path: string;
   readonly host: string;
-  readonly account: AccountId | undefined;
   readonly hopped: boolean;
   readonly token: RequestToken;
   /** Undefined: chunked. 0: no body. */
   readonly contentLength: number | undefined;
 }
+
+/** And what follows from it: who asks, for which account. */
+export type Asked = Head & Admitted;
 
 export class Exchange {
   readonly request: IncomingMessage;

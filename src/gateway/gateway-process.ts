@@ -9,7 +9,7 @@ import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import { createLog } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { startGateway, type Gateway } from './gateway.ts';
-import type { GatewayOptions } from './options.ts';
+import { secretVariables, type GatewayOptions } from './options.ts';
 
 /** Told to the parent over the process channel. */
 export type GatewayMessage =
@@ -50,10 +50,14 @@ async function main(): Promise<void> {
   const client = await connect({ log });
   let gateway: Gateway;
   try {
+    const options = gatewayOptions(client.control.hello.gateway);
     gateway = await startGateway({
       region,
       zone,
-      options: gatewayOptions(client.control.hello.gateway),
+      options,
+      secrets: Object.fromEntries(
+        secretVariables(options).map((name) => [name, process.env[name]]),
+      ),
       control: client.control,
       locator: client,
       clock: systemClock,

@@ -14,9 +14,10 @@ import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { Scope } from '../kernel/scope.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
-import { accountFinder } from './account.ts';
+import { Access } from './access.ts';
 import { answerJson } from './answer.ts';
 import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
+import { openVerifier } from './issuers.ts';
 import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
 import { Proxy } from './proxy.ts';
@@ -32,8 +33,10 @@ export interface StartGatewayOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** On loopback; 0 picks a free one. */
+  /** 0 picks a free one. */
   readonly port: number;
+  /** Values of the environment variables that hold shared secrets of issuers. */
+  readonly secrets?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -45,7 +48,6 @@ export interface Gateway extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const LOOPBACK = '127.0.0.1';
 const HEADERS_TIMEOUT_MS = 10_000;
 /** Longer than the pauses of the usual client pools, so that the client closes first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
@@ -71,8 +73,8 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
       upstreams.follow(view);
     }),
   );
-  const findAccount = accountFinder(options.account);
-  const proxy = new Proxy({ ...start, upstreams, findAccount, counters, draining: () => draining });
+  const access = await openAccess(start, scope);
+  const proxy = new Proxy({ ...start, upstreams, access, counters, draining: () => draining });
   const server = createHttpServer(options, (request, response) => {
     if (request.url === '/healthz' || request.url === '/readyz') {
       const state = readiness(region, control.view, draining);
@@ -116,6 +118,20 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Releases what was opened before when it fails. */
+async function openAccess(start: StartGatewayOptions, scope: Scope): Promise<Access> {
+  const { options, clock, log, secrets = {} } = start;
+  const { authentication } = options;
+  try {
+    const verifier =
+      authentication && (await openVerifier({ authentication, secrets, clock, log, scope }));
+    return new Access({ options, verifier, clock });
+  } catch (error) {
+    await scope.close();
+    throw error;
+  }
 }
 
 function createHttpServer(
@@ -173,7 +189,7 @@ function listen(server: Server, start: StartGatewayOptions): Promise<void> {
         ),
       );
     });
-    server.listen(start.port, LOOPBACK, () => {
+    server.listen(start.port, start.options.listenAddress, () => {
       server.removeAllListeners('error');
       resolve();
     });

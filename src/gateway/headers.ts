@@ -6,7 +6,10 @@
  * unchanged, byte for byte and in order.
  */
 import type { RegionName } from '../topology/region.ts';
+import type { AccountId } from '../topology/routing.ts';
+import type { ClientFacts } from './client-facts.ts';
 import { TOKEN_HEADER } from './token.ts';
+import type { Identity } from './verifier.ts';
 
 export const REQUEST_ID_HEADER = 'meridian-request-id';
 export const HOP_HEADER = 'meridian-hop';
@@ -15,6 +18,12 @@ export const TIMEOUT_HEADER = 'meridian-timeout-ms';
 export const OUTCOME_HEADER = 'meridian-outcome';
 /** On an app server's 421: the account has moved, the route was old. */
 export const STALE_ROUTE_HEADER = 'meridian-stale-route';
+/** The account that the gateway found, for app servers that must read the same one. */
+export const ACCOUNT_HEADER = 'meridian-account';
+/** Claims of the verified bearer token: base64url of their JSON. Absent without one. */
+export const CLAIMS_HEADER = 'meridian-claims';
+/** Which declared issuer's token it was. */
+export const ISSUER_HEADER = 'meridian-issuer';
 /** Which app server answered. */
 export const SERVED_BY_HEADER = 'meridian-served-by';
 
@@ -36,16 +45,17 @@ const REPLACED_IN_REQUEST: ReadonlySet<string> = new Set([
   'expect',
   'forwarded',
   'host',
-  'x-real-ip',
 ]);
 
 export interface RequestFacts {
   /** Alternating names and values, as received. */
   readonly rawHeaders: readonly string[];
   readonly connection: string | undefined;
+  /** As asked of this gateway. */
   readonly host: string;
-  readonly clientAddress: string;
-  readonly protocol: 'http' | 'https';
+  readonly client: ClientFacts;
+  readonly account: AccountId | undefined;
+  readonly identity: Pick<Identity, 'issuer' | 'payload'> | undefined;
   readonly requestId: string;
   readonly region: RegionName;
   readonly token: string;
@@ -66,20 +76,39 @@ export function requestHeaders(facts: RequestFacts): string[] {
     if (HOP_BY_HOP.has(lower) || REPLACED_IN_REQUEST.has(lower) || named?.has(lower) === true) {
       continue;
     }
-    if (lower.startsWith('x-forwarded-') || lower.startsWith('meridian-')) continue;
+    if (isOurs(lower)) continue;
     out.push(name, facts.rawHeaders[i + 1] ?? '');
   }
   out.push('host', facts.host);
-  out.push('x-forwarded-for', facts.clientAddress);
-  out.push('x-forwarded-proto', facts.protocol);
-  out.push('x-forwarded-host', facts.host);
+  out.push('x-forwarded-for', facts.client.address);
+  out.push('x-forwarded-proto', facts.client.protocol);
+  out.push('x-forwarded-host', facts.client.host);
   out.push(REQUEST_ID_HEADER, facts.requestId);
   out.push(REGION_HEADER, facts.region);
   out.push(HOP_HEADER, facts.region);
+  if (facts.account !== undefined) out.push(ACCOUNT_HEADER, facts.account);
+  if (facts.identity !== undefined) {
+    out.push(ISSUER_HEADER, facts.identity.issuer, CLAIMS_HEADER, facts.identity.payload);
+  }
   if (facts.token !== '') out.push(TOKEN_HEADER, facts.token);
   if (facts.contentLength !== undefined) out.push('content-length', String(facts.contentLength));
   out.push(TIMEOUT_HEADER, '');
   return out;
+}
+
+/**
+ * Names that only a gateway may write. Also with underscores: servers that put headers into variables
+ * read `meridian_claims` as `meridian-claims`.
+ */
+function isOurs(lower: string): boolean {
+  switch (lower[0]) {
+    case 'm':
+      return /^meridian[-_]/.test(lower);
+    case 'x':
+      return /^x[-_](?:forwarded[-_]|real[-_]ip$)/.test(lower);
+    default:
+      return false;
+  }
 }
 
 /** Fills in the milliseconds left, at least 1, and returns the same array. */

@@ -13,13 +13,13 @@ import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
 import type { RoutedAppServer } from '../topology/routing.ts';
-import type { AccountFinder } from './account.ts';
+import type { Access, AccessRequest, Admitted } from './access.ts';
 import { readHead, readTimeAllowed } from './admission.ts';
 import { dropRest, refuse } from './answer.ts';
 import { Attempt, type AttemptOutcome } from './attempt.ts';
 import { readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
 import type { MutableCounters } from './counters.ts';
-import { Exchange, unlessAborted, type Asked } from './exchange.ts';
+import { Exchange, unlessAborted, type Asked, type Head } from './exchange.ts';
 import {
   acceptedRequestId,
   requestHeaders,
@@ -42,7 +42,7 @@ export interface ProxyOptions {
   readonly control: ControlSubscription;
   readonly locator: AccountLocator;
   readonly upstreams: Upstreams;
-  readonly findAccount: AccountFinder;
+  readonly access: Access;
   readonly counters: MutableCounters;
   readonly draining: () => boolean;
   readonly clock: Clock;
@@ -81,9 +81,14 @@ export class Proxy {
     try {
       this.#admit();
       const allowedMs = readTimeAllowed(request, options.requestTimeoutMs);
-      const asked = readHead(request, this.#parts.findAccount, options);
+      const head = readHead(request, options);
+      const admitted = this.#parts.access.admit(accessRequest(request, head));
       const exchange = new Exchange({ request, response, clock, id, allowedMs });
-      this.#serve(exchange, asked).catch((error: unknown) => {
+      const served =
+        admitted instanceof Promise
+          ? this.#serveAdmitted(exchange, head, admitted)
+          : this.#serve(exchange, { ...head, ...admitted });
+      served.catch((error: unknown) => {
         this.#fail(exchange, error);
       });
     } catch (error) {
@@ -103,6 +108,12 @@ export class Proxy {
         `the gateway of ${region} has ${String(options.concurrencyMax)} requests in flight`,
       );
     }
+  }
+
+  /** The one case that has to wait: a bearer token that is new to this gateway. */
+  async #serveAdmitted(exchange: Exchange, head: Head, admitted: Promise<Admitted>): Promise<void> {
+    const access = await unlessAborted(admitted, exchange.signal);
+    await this.#serve(exchange, { ...head, ...access });
   }
 
   async #serve(exchange: Exchange, asked: Asked): Promise<void> {
@@ -156,8 +167,9 @@ export class Proxy {
       rawHeaders: request.rawHeaders,
       connection: request.headers.connection,
       host: asked.host,
-      clientAddress: request.socket.remoteAddress ?? 'unknown',
-      protocol: 'encrypted' in request.socket ? 'https' : 'http',
+      client: asked.client,
+      account: asked.account,
+      identity: asked.identity,
       requestId: exchange.id,
       region: this.#parts.region,
       token: asked.token.seen,
@@ -318,6 +330,12 @@ export class Proxy {
     }
     refuse({ request, response, clock, last: draining() }, refusal, id);
   }
+}
+
+function accessRequest(request: IncomingMessage, head: Head): AccessRequest {
+  const { method = 'GET', headers, rawHeaders, socket } = request;
+  const peer = { address: socket.remoteAddress, encrypted: 'encrypted' in socket };
+  return { method, path: head.path, host: head.host, headers, rawHeaders, peer };
 }
 
 function routeState(exchange: Exchange): Pick<Exchange, 'home' | 'tried' | 'method' | 'attempts'> {

@@ -240,6 +240,31 @@ export const ERROR_CODES = {
     'Correct the part of the request that the message names.',
   ),
   ERR_GATEWAY_UNSUPPORTED: entry('never', 501, 'Use plain HTTP requests: no upgrades, no tunnels.'),
+  ERR_GATEWAY_UNAUTHENTICATED: entry(
+    'never',
+    401,
+    'Send a bearer token of a declared issuer in the Authorization header.',
+  ),
+  ERR_GATEWAY_BEARER_INVALID: entry(
+    'never',
+    401,
+    'Get a new token from the issuer, for the audience that the gateway is configured with.',
+  ),
+  ERR_GATEWAY_FORBIDDEN: entry(
+    'never',
+    403,
+    'Use an account that the bearer token is for, or a token that is for this account.',
+  ),
+  ERR_GATEWAY_KEYS_UNAVAILABLE: entry(
+    'backoff',
+    503,
+    'Try again shortly; the operator checks whether the issuer answers at its jwksUrl.',
+  ),
+  ERR_GATEWAY_RATE_LIMITED: entry(
+    'backoff',
+    429,
+    'Wait as long as Retry-After says, and send fewer requests.',
+  ),
   // Faults of our own
   ERR_INTERNAL: entry(
     'never',

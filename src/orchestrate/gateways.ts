@@ -73,7 +73,7 @@ export async function startGateways(options: GatewaysOptions): Promise<Gateways>
   running = Promise.all(slots.map((slot) => keepAlive(options, slot, stopping.signal)));
   return {
     urls: Object.fromEntries(
-      slots.map((slot) => [slot.place.region, `http://127.0.0.1:${String(slot.port)}`]),
+      slots.map((slot) => [slot.place.region, urlOf(options.gateway.listenAddress, slot.port)]),
     ),
     status: () =>
       slots.map((slot) => ({
@@ -86,6 +86,13 @@ export async function startGateways(options: GatewaysOptions): Promise<Gateways>
       })),
     stop,
   };
+}
+
+/** Where this machine reaches a gateway; one that listens at every address is reached on loopback. */
+function urlOf(listenAddress: string, port: number): string {
+  const everywhere = listenAddress === '0.0.0.0' || listenAddress === '::';
+  const host = everywhere ? '127.0.0.1' : listenAddress;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}`;
 }
 
 async function launch(options: GatewaysOptions, slot: Slot, stopping: AbortSignal): Promise<void> {

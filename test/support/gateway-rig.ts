@@ -107,6 +107,9 @@ export interface Rig extends AsyncDisposable {
 
 export const DEFAULTS: GatewayOptions = {
   account: [{ kind: 'path', pattern: '/accounts/:account' }],
+  trustedProxies: [],
+  forwardedHeader: 'x-forwarded-for',
+  listenAddress: '127.0.0.1',
   ports: {},
   bodyLimitBytes: 1024 * 1024,
   requestTimeoutMs: 5_000,

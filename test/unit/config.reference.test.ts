@@ -39,7 +39,19 @@ const whole = {
   engine: DEFAULTS.engine,
   tables: {},
   app: { command: ['x'], env: {}, ...DEFAULTS.app },
-  gateway: { ports: {}, ...DEFAULTS.gateway },
+  gateway: {
+    ports: {},
+    ...DEFAULTS.gateway,
+    authentication: {
+      ...DEFAULTS.gateway.authentication,
+      issuers: { here: { issuer: 'x', audience: 'x', jwksUrl: 'https://x.example/keys' } },
+    },
+    rateLimits: {
+      ...DEFAULTS.gateway.rateLimits,
+      perAccount: { ratePerSecond: 1 },
+      perClient: { ratePerSecond: 1 },
+    },
+  },
   traffic: { command: ['x'], ...DEFAULTS.traffic },
 };
 
@@ -71,7 +83,7 @@ describe('the configuration reference', () => {
   test('calls required what is missed when it is not there', () => {
     assert.deepEqual(configProblems(whole), []);
     for (const { key: documented, given } of rows) {
-      const key = documented.replace('<region>', 'here');
+      const key = documented.replace(/<region>|<issuer>/, 'here');
       const problems = configProblems(without(whole, key.split('.')));
       const missed = problems.some(
         (problem) => problem.path === key && problem.found === 'nothing',

@@ -31,6 +31,9 @@ describe('the resolved configuration', () => {
     );
     assert.deepEqual(config.gateway, {
       account: [{ kind: 'path', pattern: '/accounts/:account' }],
+      trustedProxies: [],
+      forwardedHeader: 'x-forwarded-for',
+      listenAddress: '127.0.0.1',
       ports: { 'us-east': 8081, 'eu-west': 8082, 'ap-south': 8083 },
       bodyLimitBytes: 1_048_576,
       requestTimeoutMs: 15_000,

@@ -8,7 +8,7 @@ import { isMeridianError } from '../../src/kernel/errors.ts';
 const byPath = accountFinder([{ kind: 'path', pattern: '/accounts/:account' }]);
 
 function found(path: string, rawHeaders: string[] = [], find = byPath): string {
-  const finding = find({ path, rawHeaders });
+  const finding = find({ path, rawHeaders, host: '', claims: undefined, open: false });
   return finding.kind === 'account' ? `=${finding.id}` : finding.kind;
 }
 
@@ -77,7 +77,13 @@ describe('by path', () => {
   test('arbitrary paths never throw, and never name an account beyond the limits', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 300 }), (text) => {
-        const finding = byPath({ path: `/accounts/${text}`, rawHeaders: [] });
+        const finding = byPath({
+          path: `/accounts/${text}`,
+          rawHeaders: [],
+          host: '',
+          claims: undefined,
+          open: false,
+        });
         if (finding.kind !== 'account') return;
         assert.ok(finding.id.length >= 1 && finding.id.length <= 128);
         assert.match(finding.id, /^[\x21-\x7e]+$/);

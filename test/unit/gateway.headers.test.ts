@@ -24,8 +24,9 @@ function sent(rawHeaders: string[], connection?: string): string[] {
     rawHeaders,
     connection,
     host: 'shop.example',
-    clientAddress: '203.0.113.7',
-    protocol: 'http',
+    client: { address: '203.0.113.7', protocol: 'http', host: 'shop.example' },
+    account: undefined,
+    identity: undefined,
     requestId: 'r-1',
     region: 'eu',
     token: '',
@@ -39,6 +40,8 @@ describe('request headers', () => {
     const received = [
       ...['Host', 'evil', 'X-Forwarded-For', '1.1.1.1', 'x-forwarded-host', 'evil'],
       ...['X-Real-IP', '1.1.1.1', 'Forwarded', 'for=1.1.1.1', 'Meridian-Region', 'us'],
+      ...['Meridian-Claims', 'eyJ9', 'MERIDIAN_CLAIMS', 'eyJ9', 'meridian_account', 'mallory'],
+      ...['X_Forwarded_For', '1.1.1.1', 'x_real_ip', '1.1.1.1', 'meridian-account', 'mallory'],
       ...['meridian-token', 'x', 'Expect', '100-continue', 'Content-Length', '5'],
       ...['X-Own', 'kept', 'x-own', 'twice', 'Authorization', 'Bearer t'],
     ];

@@ -1,0 +1,105 @@
+/** Fills in the gateway's defaults. Pure; the declaration passed all checks. */
+import { resolve } from 'node:path';
+import type {
+  AccountSource,
+  AuthenticationOptions,
+  GatewayOptions,
+  IssuerOptions,
+  KeySource,
+  RateLimit,
+  RateLimitOptions,
+} from '../gateway/options.ts';
+import type { Region } from '../topology/region.ts';
+import { DEFAULTS } from './defaults.ts';
+import type {
+  AuthenticationConfig,
+  GatewayConfig,
+  IssuerConfig,
+  RateLimitConfig,
+  RateLimitsConfig,
+} from './define-gateway.ts';
+import { gatewayPorts } from './ports.ts';
+import { PUBLIC_KEY_ALGORITHMS } from './schema-access.ts';
+
+/** Node gives header names in lower case; so the gateway need not convert on every request. */
+function lowerCaseHeader(source: AccountSource): AccountSource {
+  return source.kind === 'header' ? { ...source, name: source.name.toLowerCase() } : source;
+}
+
+function resolveKeys(issuer: IssuerConfig, base: string): KeySource {
+  const { jwksUrl, keysFile, keys, secretFile, secretVariable } = issuer;
+  if (jwksUrl !== undefined) return { kind: 'url', url: jwksUrl };
+  if (keysFile !== undefined) return { kind: 'file', file: resolve(base, keysFile) };
+  if (keys !== undefined) return { kind: 'inline', keys };
+  if (secretFile !== undefined) return { kind: 'secret-file', file: resolve(base, secretFile) };
+  return { kind: 'secret-environment', variable: secretVariable ?? '' };
+}
+
+function resolveIssuer(issuer: IssuerConfig, base: string): IssuerOptions {
+  const keys = resolveKeys(issuer, base);
+  const shared = keys.kind === 'secret-file' || keys.kind === 'secret-environment';
+  return {
+    issuer: issuer.issuer,
+    audience: typeof issuer.audience === 'string' ? [issuer.audience] : issuer.audience,
+    algorithms: issuer.algorithms ?? (shared ? ['HS256'] : PUBLIC_KEY_ALGORITHMS),
+    keys,
+  };
+}
+
+function resolveAuthentication(given: AuthenticationConfig, base: string): AuthenticationOptions {
+  const defaults = DEFAULTS.gateway.authentication;
+  const issuers = Object.entries(given.issuers).map(
+    ([name, issuer]) => [name, resolveIssuer(issuer, base)] as const,
+  );
+  return {
+    issuers: Object.fromEntries(issuers),
+    required: given.required ?? defaults.required,
+    publicPaths: given.publicPaths ?? defaults.publicPaths,
+    passPreflights: given.passPreflights ?? defaults.passPreflights,
+    ...(given.cookie === undefined ? {} : { cookie: given.cookie }),
+    clockToleranceMs: given.clockToleranceMs ?? defaults.clockToleranceMs,
+    verifiedMax: given.verifiedMax ?? defaults.verifiedMax,
+    keyRefreshMs: given.keyRefreshMs ?? defaults.keyRefreshMs,
+    keyCooldownMs: given.keyCooldownMs ?? defaults.keyCooldownMs,
+    keyTimeoutMs: given.keyTimeoutMs ?? defaults.keyTimeoutMs,
+    keyAgeMaxMs: given.keyAgeMaxMs ?? defaults.keyAgeMaxMs,
+  };
+}
+
+function resolveLimit({ ratePerSecond, burst }: RateLimitConfig): RateLimit {
+  return { ratePerSecond, burst: burst ?? Math.ceil(ratePerSecond) };
+}
+
+function resolveLimits(given: RateLimitsConfig): RateLimitOptions {
+  const { perAccount, perClient } = given;
+  return {
+    ...(perAccount === undefined ? {} : { perAccount: resolveLimit(perAccount) }),
+    ...(perClient === undefined ? {} : { perClient: resolveLimit(perClient) }),
+    keysMax: given.keysMax ?? DEFAULTS.gateway.rateLimits.keysMax,
+  };
+}
+
+/** `base` is where relative paths start. */
+export function resolveGateway(
+  gateway: GatewayConfig,
+  around: { readonly regions: readonly Region[]; readonly base: string },
+): GatewayOptions {
+  const defaults = DEFAULTS.gateway;
+  const { authentication, rateLimits } = gateway;
+  const names = around.regions.map((region) => region.name);
+  return {
+    account: (gateway.account ?? defaults.account).map(lowerCaseHeader),
+    ...(authentication === undefined
+      ? {}
+      : { authentication: resolveAuthentication(authentication, around.base) }),
+    ...(rateLimits === undefined ? {} : { rateLimits: resolveLimits(rateLimits) }),
+    trustedProxies: gateway.trustedProxies ?? defaults.trustedProxies,
+    forwardedHeader: gateway.forwardedHeader ?? defaults.forwardedHeader,
+    listenAddress: gateway.listenAddress ?? defaults.listenAddress,
+    ports: gatewayPorts(names, gateway),
+    bodyLimitBytes: gateway.bodyLimitBytes ?? defaults.bodyLimitBytes,
+    requestTimeoutMs: gateway.requestTimeoutMs ?? defaults.requestTimeoutMs,
+    drainTimeoutMs: gateway.drainTimeoutMs ?? defaults.drainTimeoutMs,
+    concurrencyMax: gateway.concurrencyMax ?? defaults.concurrencyMax,
+  };
+}
