@@ -2,8 +2,7 @@
  * Child process: one gateway in front of a given upstream, with no supervisor. Told what to be over the
  * process channel; ends when its parent is gone.
  */
-import { accountFromPath } from '../../src/config/parts.ts';
-import { DEFAULTS } from '../../src/config/defaults.ts';
+import { resolveGateway } from '../../src/config/resolve-gateway.ts';
 import { startGateway, type Gateway } from '../../src/gateway/gateway.ts';
 import type { GatewayOptions } from '../../src/gateway/options.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
@@ -16,7 +15,7 @@ export interface GatewaySetup {
   readonly options: Partial<GatewayOptions>;
 }
 
-const { basePort: _, ...defaults } = DEFAULTS.gateway;
+const defaults = resolveGateway({}, { regions: [], base: '/' });
 
 async function start(setup: GatewaySetup): Promise<Gateway> {
   return startGateway({
@@ -24,8 +23,6 @@ async function start(setup: GatewaySetup): Promise<Gateway> {
     zone: 'a',
     options: {
       ...defaults,
-      account: [accountFromPath('/accounts/:account')],
-      ports: {},
       ...setup.options,
     },
     control: fixedControl({ host: '127.0.0.1', port: setup.upstreamPort }),
