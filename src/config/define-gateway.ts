@@ -191,4 +191,54 @@ export interface GatewayConfig<Region extends string = string> {
    * @defaultValue 2048
    */
   readonly concurrencyMax?: number | undefined;
+  /**
+   * Client connections above this are refused with 503 and closed.
+   * @defaultValue 8192
+   */
+  readonly connectionsMax?: number | undefined;
+  /**
+   * The same for the connections of one client address.
+   * @defaultValue 1024
+   */
+  readonly connectionsPerClientMax?: number | undefined;
+  /**
+   * A connection is closed after the answer to this many requests.
+   * @defaultValue 10000
+   */
+  readonly requestsPerConnectionMax?: number | undefined;
+  /**
+   * Request lines and headers that are longer together are refused with 431.
+   * @defaultValue 16384
+   */
+  readonly headerBytesMax?: number | undefined;
+  /**
+   * Requests with more headers are refused with 431.
+   * @defaultValue 100
+   */
+  readonly headersMax?: number | undefined;
+  /**
+   * Longer request targets are refused with 414.
+   * @defaultValue 8192
+   */
+  readonly urlBytesMax?: number | undefined;
+  /**
+   * A request's line and headers must be complete within this, or are refused with 408.
+   * @defaultValue 10000
+   */
+  readonly headersTimeoutMs?: number | undefined;
+  /**
+   * A client that sends nothing of its announced body, or takes nothing of its answer, for this long is cut.
+   * @defaultValue 10000
+   */
+  readonly stallTimeoutMs?: number | undefined;
+  /**
+   * WebSockets above this are refused with 503; 0 allows none.
+   * @defaultValue 1024
+   */
+  readonly websocketsMax?: number | undefined;
+  /**
+   * A WebSocket on which nothing moves, in either direction, for this long is closed.
+   * @defaultValue 300000
+   */
+  readonly websocketIdleTimeoutMs?: number | undefined;
 }

@@ -101,5 +101,15 @@ export function resolveGateway(
     requestTimeoutMs: gateway.requestTimeoutMs ?? defaults.requestTimeoutMs,
     drainTimeoutMs: gateway.drainTimeoutMs ?? defaults.drainTimeoutMs,
     concurrencyMax: gateway.concurrencyMax ?? defaults.concurrencyMax,
+    connectionsMax: gateway.connectionsMax ?? defaults.connectionsMax,
+    connectionsPerClientMax: gateway.connectionsPerClientMax ?? defaults.connectionsPerClientMax,
+    requestsPerConnectionMax: gateway.requestsPerConnectionMax ?? defaults.requestsPerConnectionMax,
+    headerBytesMax: gateway.headerBytesMax ?? defaults.headerBytesMax,
+    headersMax: gateway.headersMax ?? defaults.headersMax,
+    urlBytesMax: gateway.urlBytesMax ?? defaults.urlBytesMax,
+    headersTimeoutMs: gateway.headersTimeoutMs ?? defaults.headersTimeoutMs,
+    stallTimeoutMs: gateway.stallTimeoutMs ?? defaults.stallTimeoutMs,
+    websocketsMax: gateway.websocketsMax ?? defaults.websocketsMax,
+    websocketIdleTimeoutMs: gateway.websocketIdleTimeoutMs ?? defaults.websocketIdleTimeoutMs,
   };
 }

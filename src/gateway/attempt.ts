@@ -3,16 +3,20 @@
  *
  * Invariants: exactly one outcome; once the head of the answer is on its way to the client the
  * outcome can only be 'answered' or 'truncated'; `sent` is true as soon as anything may have been
- * written to a connection. Uses undici's dispatch interface, which hands over each chunk without
- * building streams and can be paused when the client is slow.
+ * written to a connection. Uses undici's handler of raw headers and chunks: it builds neither streams
+ * nor header objects, and can be paused when the client is slow.
  */
 import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { RequestBody } from './body.ts';
 import { answeredHeaders, type AnsweredHeaders } from './headers.ts';
 
 export type AttemptOutcome =
   | { readonly kind: 'answered' }
+  /** The app server switched protocols; its connection was handed over. */
+  | { readonly kind: 'upgraded' }
   | { readonly kind: 'truncated'; readonly error: Error }
   /** The app server asks for a fresh route; its answer was dropped. */
   | { readonly kind: 'stale-route' }
@@ -26,6 +30,8 @@ export interface AttemptOptions {
   readonly reroutable: boolean;
   /** Writes the answer's head to the client. */
   readonly head: (status: number, answered: AnsweredHeaders) => void;
+  /** Takes the connection of an app server that answered 101. */
+  readonly upgraded?: (answered: AnsweredHeaders, upstream: Socket) => void;
 }
 
 /** Of an answer that is not passed on; a longer one costs its connection. */
@@ -35,7 +41,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   readonly outcome: Promise<AttemptOutcome>;
   readonly #options: AttemptOptions;
   #settle: (outcome: AttemptOutcome) => void = () => {};
-  #controller: Dispatcher.DispatchController | undefined;
+  #abort: ((error?: Error) => void) | undefined;
+  #resume: () => void = () => {};
   #phase: 'waiting' | 'relaying' | 'dropping' | 'over' = 'waiting';
   #droppedBytes = 0;
   #flowing = false;
@@ -52,57 +59,72 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const phase = this.#phase;
     this.#finish(reason);
     this.#options.body?.destroy(reason);
-    // Not connected yet: there is nothing to cut, and `onRequestStart` will refuse to begin.
-    if (phase !== 'over') this.#controller?.abort(reason);
+    // Not connected yet: there is nothing to cut, and `onConnect` will refuse to begin.
+    if (phase !== 'over') this.#abort?.(reason);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#phase === 'over') controller.abort(new Error('given up before it began'));
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort;
+    if (this.#phase === 'over') abort(new Error('given up before it began'));
     else this.#options.body?.start();
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    if (status < 200 || this.#phase !== 'waiting') return;
-    const answered = answeredHeaders((controller.rawHeaders ?? []) as (string | Buffer)[]);
+  onHeaders(status: number, headers: Buffer[], resume: () => void): boolean {
+    if (status < 200 || this.#phase !== 'waiting') return true;
+    const answered = answeredHeaders(headers);
     const { body, reroutable, response } = this.#options;
     if (status === 421 && answered.staleRoute && reroutable && body?.consumed !== true) {
       this.#phase = 'dropping';
       body?.destroy();
       this.#settle({ kind: 'stale-route' });
-      return;
+      return true;
     }
     // A head that cannot be written throws here: undici cuts the connection and reports the error.
     this.#options.head(status, answered);
     this.#phase = 'relaying';
-    response.on('drain', this.#resume);
+    this.#resume = resume;
     // A body usually follows in the same packet; only a head that comes alone is sent alone.
     queueMicrotask(() => {
       if (!this.#flowing && this.#phase === 'relaying') response.flushHeaders();
     });
+    return true;
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onUpgrade(_status: number, headers: Buffer[] | string[] | null, upstream: Duplex): void {
+    const { upgraded } = this.#options;
+    if (this.#phase !== 'waiting' || upgraded === undefined) {
+      upstream.destroy();
+      return;
+    }
+    this.#phase = 'over';
+    // A TCP connection, whatever its type says: undici connects through net.
+    upgraded(answeredHeaders(headers ?? []), upstream as Socket);
+    this.#settle({ kind: 'upgraded' });
+  }
+
+  /** False pauses the app server's connection. */
+  onData(chunk: Buffer): boolean {
     if (this.#phase === 'relaying') {
       this.#flowing = true;
-      if (!this.#options.response.write(chunk)) controller.pause();
-    } else {
-      this.#droppedBytes += chunk.length;
-      if (this.#droppedBytes > DROPPED_BYTES_MAX) controller.abort(new Error('not wanted'));
+      if (this.#options.response.write(chunk)) return true;
+      this.#options.response.once('drain', this.#resume);
+      return false;
     }
+    this.#droppedBytes += chunk.length;
+    if (this.#droppedBytes > DROPPED_BYTES_MAX) this.#abort?.(new Error('not wanted'));
+    return true;
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     if (this.#phase === 'relaying') {
       this.#phase = 'over';
-      this.#options.response.off('drain', this.#resume);
       this.#options.response.end();
       this.#settle({ kind: 'answered' });
     }
     this.#phase = 'over';
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: Error): void {
     this.#finish(error);
   }
 
@@ -110,16 +132,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const phase = this.#phase;
     this.#phase = 'over';
     if (phase === 'waiting') {
-      this.#settle({ kind: 'failed', sent: this.#controller !== undefined, error });
+      this.#settle({ kind: 'failed', sent: this.#abort !== undefined, error });
     } else if (phase === 'relaying') {
-      this.#options.response.off('drain', this.#resume);
       // Half an answer must not look whole.
       this.#options.response.destroy();
       this.#settle({ kind: 'truncated', error });
     }
   }
-
-  readonly #resume = (): void => {
-    this.#controller?.resume();
-  };
 }

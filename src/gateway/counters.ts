@@ -17,6 +17,10 @@ export interface GatewayCounters {
   readonly truncated: number;
   /** Clients that closed before they were answered. */
   readonly clientAborts: number;
+  /** Handshakes that led to a WebSocket. */
+  readonly websockets: number;
+  /** WebSockets that are open. */
+  readonly websocketsOpen: number;
 }
 
 export type MutableCounters = {
@@ -35,6 +39,8 @@ export function zeroCounters(): MutableCounters {
     refused: {},
     truncated: 0,
     clientAborts: 0,
+    websockets: 0,
+    websocketsOpen: 0,
   };
 }
 

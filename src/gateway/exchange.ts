@@ -9,6 +9,7 @@ import type { AccountHome } from '../topology/routing.ts';
 import type { Admitted } from './access.ts';
 import { outcomeOf } from './retry.ts';
 import type { RequestToken } from './token.ts';
+import { WEBSOCKET_ROUTED_AS, type Upgrade } from './websocket.ts';
 
 export interface ExchangeOptions {
   readonly request: IncomingMessage;
@@ -16,6 +17,14 @@ export interface ExchangeOptions {
   readonly clock: Clock;
   readonly id: string;
   readonly allowedMs: number;
+  /** Undefined for a plain request. */
+  readonly upgrade: Upgrading | undefined;
+}
+
+/** A request that wants its connection for a WebSocket. */
+export interface Upgrading extends Upgrade {
+  /** Keeps the connection when the response is over. */
+  readonly detach: () => void;
 }
 
 /** What the headers said. */
@@ -37,6 +46,7 @@ export class Exchange {
   readonly response: ServerResponse;
   readonly id: string;
   readonly method: string;
+  readonly upgrade: Upgrading | undefined;
   readonly tried = new Set<string>();
   home: AccountHome | undefined;
   attempts = 0;
@@ -57,6 +67,7 @@ export class Exchange {
     this.response = response;
     this.id = options.id;
     this.method = request.method ?? 'GET';
+    this.upgrade = options.upgrade;
     this.#clock = clock;
     this.#allowedMs = allowedMs;
     this.#deadlineMs = clock.monotonicMs() + allowedMs;
@@ -88,6 +99,11 @@ export class Exchange {
 
   get leftMs(): number {
     return this.#deadlineMs - this.#clock.monotonicMs();
+  }
+
+  /** The method that decides where it is served. */
+  get routedAs(): string {
+    return this.upgrade === undefined ? this.method : WEBSOCKET_ROUTED_AS;
   }
 
   /** The answer has begun: from here on progress counts, not the deadline. */

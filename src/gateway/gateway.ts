@@ -4,7 +4,7 @@
  * Stopping is two-phase: it stops accepting and lets what is in flight finish, then cuts the rest.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ControlSubscription } from '../control/subscription.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -15,13 +15,14 @@ import type { Random } from '../kernel/random.ts';
 import { Scope } from '../kernel/scope.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
 import { Access } from './access.ts';
-import { answerJson } from './answer.ts';
+import { answerJson, type Answering } from './answer.ts';
 import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
 import { openVerifier } from './issuers.ts';
 import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
 import { Proxy } from './proxy.ts';
 import { readiness } from './readiness.ts';
+import { Tunnels } from './tunnels.ts';
 import { Upstreams } from './upstreams.ts';
 
 export interface StartGatewayOptions {
@@ -74,20 +75,27 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
     }),
   );
   const access = await openAccess(start, scope);
-  const proxy = new Proxy({ ...start, upstreams, access, counters, draining: () => draining });
+  const tunnels = new Tunnels({
+    max: options.websocketsMax,
+    idleTimeoutMs: options.websocketIdleTimeoutMs,
+    clock,
+  });
+  const proxy = new Proxy({
+    ...start,
+    ...{ upstreams, tunnels, access, counters, draining: () => draining },
+  });
   const server = createHttpServer(options, (request, response) => {
     if (request.url === '/healthz' || request.url === '/readyz') {
-      const state = readiness(region, control.view, draining);
-      const ready = request.url === '/healthz' || state.ready;
-      const body = { status: ready ? 'ok' : 'unavailable', region, zone: start.zone, ...state };
-      const headers = ['cache-control', 'no-store', ...(ready ? [] : ['retry-after', '1'])];
-      const to = { request, response, clock, last: draining };
-      answerJson(to, ready ? 200 : 503, { headers, body });
+      answerHealth(start, { request, response, clock, last: draining });
     } else {
       proxy.handle(request, response);
     }
   });
+  server.on('upgrade', (request, socket, head) => {
+    proxy.handleUpgrade(request, { socket: socket as Socket, head });
+  });
   scope.push('listening socket', () => closeNow(server));
+  scope.push('upgraded connections', () => tunnels.end());
   try {
     await listen(server, start);
   } catch (error) {
@@ -100,7 +108,7 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
     draining = true;
     server.close();
     const deadline = clock.monotonicMs() + options.drainTimeoutMs;
-    while (counters.inFlight > 0 && clock.monotonicMs() < deadline) {
+    while (counters.inFlight + tunnels.size > 0 && clock.monotonicMs() < deadline) {
       await clock.sleep(DRAIN_POLL_MS);
     }
     if (counters.inFlight > 0) log.warn('cut requests in flight', { count: counters.inFlight });
@@ -113,7 +121,7 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
   };
   return {
     port,
-    counters: () => snapshot(counters),
+    counters: () => ({ ...snapshot(counters), websocketsOpen: tunnels.size }),
     drain: () => (drainOnce ??= drained()),
     close,
     [Symbol.asyncDispose]: close,
@@ -134,6 +142,15 @@ async function openAccess(start: StartGatewayOptions, scope: Scope): Promise<Acc
   }
 }
 
+function answerHealth(start: StartGatewayOptions, to: Answering): void {
+  const { region, zone, control } = start;
+  const state = readiness(region, control.view, to.last);
+  const ready = to.request.url === '/healthz' || state.ready;
+  const body = { status: ready ? 'ok' : 'unavailable', region, zone, ...state };
+  const headers = ['cache-control', 'no-store', ...(ready ? [] : ['retry-after', '1'])];
+  answerJson(to, ready ? 200 : 503, { headers, body });
+}
+
 function createHttpServer(
   options: GatewayOptions,
   handle: (request: IncomingMessage, response: ServerResponse) => void,
@@ -150,17 +167,16 @@ function createHttpServer(
   );
   server.maxHeadersCount = HEADERS_MAX;
   server.timeout = options.requestTimeoutMs + SILENCE_SLACK_MS;
-  server.on('upgrade', refuseTunnel);
   server.on('connect', refuseTunnel);
   return server;
 }
 
-/** Upgrades and CONNECT: refused in plain words, and closed. */
+/** CONNECT: refused in plain words, and closed. */
 function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
   const { retry, remedy } = ERROR_CODES.ERR_GATEWAY_UNSUPPORTED;
   const error = {
     code: 'ERR_GATEWAY_UNSUPPORTED',
-    message: 'the gateway does not forward upgraded connections or tunnels',
+    message: 'the gateway does not open tunnels',
     ...{ remedy, retry, outcome: 'none' },
   };
   const body = JSON.stringify({ error }) + '\n';

@@ -102,6 +102,26 @@ export interface GatewayOptions {
   readonly drainTimeoutMs: number;
   /** Requests in flight above this are refused with 503 at once. */
   readonly concurrencyMax: number;
+  /** Client connections above this are refused with 503 and closed. */
+  readonly connectionsMax: number;
+  /** The same for the connections of one client address. */
+  readonly connectionsPerClientMax: number;
+  /** A connection is closed after the answer to this many requests. */
+  readonly requestsPerConnectionMax: number;
+  /** Request lines and headers that are longer together are refused with 431. */
+  readonly headerBytesMax: number;
+  /** Requests with more headers are refused with 431. */
+  readonly headersMax: number;
+  /** Longer request targets are refused with 414. */
+  readonly urlBytesMax: number;
+  /** A request's line and headers must be complete within this, or are refused with 408. */
+  readonly headersTimeoutMs: number;
+  /** A client that sends nothing of its announced body, or takes nothing of its answer, for this long is cut. */
+  readonly stallTimeoutMs: number;
+  /** WebSockets above this are refused with 503; 0 allows none. */
+  readonly websocketsMax: number;
+  /** A WebSocket on which nothing moves, in either direction, for this long is closed. */
+  readonly websocketIdleTimeoutMs: number;
 }
 
 /** Environment variables that hold shared secrets of issuers. */

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { ControlSubscription } from '../control/subscription.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
@@ -19,7 +20,7 @@ import { dropRest, refuse } from './answer.ts';
 import { Attempt, type AttemptOutcome } from './attempt.ts';
 import { readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
 import type { MutableCounters } from './counters.ts';
-import { Exchange, unlessAborted, type Asked, type Head } from './exchange.ts';
+import { Exchange, unlessAborted, type Asked, type Head, type Upgrading } from './exchange.ts';
 import {
   acceptedRequestId,
   requestHeaders,
@@ -33,7 +34,9 @@ import type { GatewayOptions } from './options.ts';
 import { afterFailure, ATTEMPTS_MAX, outcomeOf } from './retry.ts';
 import { chooseRoute, type RouteReason } from './route.ts';
 import { responseToken, TOKEN_HEADER } from './token.ts';
+import type { Tunnels } from './tunnels.ts';
 import type { Upstreams } from './upstreams.ts';
+import { checkHandshake, responseOn, type Upgrade } from './websocket.ts';
 
 export interface ProxyOptions {
   readonly region: RegionName;
@@ -42,6 +45,7 @@ export interface ProxyOptions {
   readonly control: ControlSubscription;
   readonly locator: AccountLocator;
   readonly upstreams: Upstreams;
+  readonly tunnels: Tunnels;
   readonly access: Access;
   readonly counters: MutableCounters;
   readonly draining: () => boolean;
@@ -69,6 +73,16 @@ export class Proxy {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
+    this.#begin(request, response, undefined);
+  }
+
+  /** A request that asks to switch protocols: answered or refused like any other, or made a tunnel. */
+  handleUpgrade(request: IncomingMessage, upgrade: Upgrade): void {
+    const { response, detach } = responseOn(request, upgrade.socket);
+    this.#begin(request, response, { ...upgrade, detach });
+  }
+
+  #begin(request: IncomingMessage, response: ServerResponse, upgrade: Upgrading | undefined): void {
     const { counters, options, clock } = this.#parts;
     const id = acceptedRequestId(request.headers[REQUEST_ID_HEADER]) ?? randomUUID();
     counters.requests += 1;
@@ -80,10 +94,11 @@ export class Proxy {
     request.on('error', () => {});
     try {
       this.#admit();
+      if (upgrade !== undefined) this.#admitUpgrade(request, response);
       const allowedMs = readTimeAllowed(request, options.requestTimeoutMs);
       const head = readHead(request, options);
       const admitted = this.#parts.access.admit(accessRequest(request, head));
-      const exchange = new Exchange({ request, response, clock, id, allowedMs });
+      const exchange = new Exchange({ request, response, clock, id, allowedMs, upgrade });
       const served =
         admitted instanceof Promise
           ? this.#serveAdmitted(exchange, head, admitted)
@@ -108,6 +123,20 @@ export class Proxy {
         `the gateway of ${region} has ${String(options.concurrencyMax)} requests in flight`,
       );
     }
+  }
+
+  #admitUpgrade(request: IncomingMessage, response: ServerResponse): void {
+    const { options, region, tunnels } = this.#parts;
+    checkHandshake(request);
+    const release = tunnels.reserve();
+    if (release === undefined) {
+      throw new MeridianError(
+        'ERR_GATEWAY_OVERLOADED',
+        `the gateway of ${region} has ${String(options.websocketsMax)} WebSockets open`,
+        { remedy: 'Try again later, or raise gateway.websocketsMax.' },
+      );
+    }
+    response.once('close', release);
   }
 
   /** The one case that has to wait: a bearer token that is new to this gateway. */
@@ -141,6 +170,7 @@ export class Proxy {
         dropRest({ request: exchange.request, clock: this.#parts.clock });
         return;
       }
+      if (outcome.kind === 'upgraded') return;
       if (outcome.kind === 'truncated') {
         this.#truncated(exchange, route.server, outcome.error);
         return;
@@ -185,6 +215,7 @@ export class Proxy {
   ): Promise<{ readonly outcome: AttemptOutcome; readonly replayable: boolean }> {
     const { options, upstreams } = this.#parts;
     const { asked, whole, headers } = forwarding;
+    const { upgrade } = exchange;
     const body = forwarding.streamed
       ? new RequestBody(exchange.request, options.bodyLimitBytes)
       : undefined;
@@ -196,6 +227,15 @@ export class Proxy {
       head: (status, answered) => {
         this.#writeHead(exchange, status, { answered, asked, server: server.name });
       },
+      ...(upgrade === undefined
+        ? {}
+        : {
+            upgraded: (answered, upstream) => {
+              answered.passed.push('connection', 'Upgrade', 'upgrade', 'websocket');
+              this.#writeHead(exchange, 101, { answered, asked, server: server.name });
+              this.#openTunnel(exchange, upgrade, upstream);
+            },
+          }),
     });
     const { pool, release } = upstreams.take(server);
     const cancel = (): void => {
@@ -209,6 +249,7 @@ export class Proxy {
           method: exchange.method,
           headers: withTimeLeft(headers, exchange.leftMs),
           body: body ?? whole ?? null,
+          ...(upgrade === undefined ? {} : { upgrade: 'websocket' }),
         },
         attempt,
       );
@@ -238,9 +279,17 @@ export class Proxy {
     } else if (token !== undefined && token !== '') {
       this.#parts.log.warn('dropped an invalid token of an app server', { server: answer.server });
     }
-    if (this.#parts.draining()) passed.push('connection', 'close');
+    if (status !== 101 && this.#parts.draining()) passed.push('connection', 'close');
     exchange.response.writeHead(status, passed);
     exchange.answering();
+  }
+
+  #openTunnel(exchange: Exchange, upgrade: Upgrading, upstream: Socket): void {
+    const { counters, tunnels } = this.#parts;
+    upgrade.detach();
+    exchange.response.end();
+    counters.websockets += 1;
+    tunnels.open(upgrade.socket, upstream, upgrade.head);
   }
 
   /** Returns to try again; throws what to answer. */
@@ -263,7 +312,11 @@ export class Proxy {
       throw new MeridianError('ERR_GATEWAY_REQUEST_INVALID', messageOf(error), { cause: error });
     }
     const facts = { requestId: exchange.id, server: server.name, sent, reason: messageOf(error) };
-    const verdict = afterFailure({ ...failure, ...routeState(exchange) });
+    const verdict = afterFailure({
+      ...failure,
+      method: exchange.method,
+      attempts: exchange.attempts,
+    });
     if (verdict.kind === 'retry') {
       this.#parts.log.debug('an app server failed a request; trying again', facts);
       this.#parts.counters.retries += 1;
@@ -339,6 +392,6 @@ function accessRequest(request: IncomingMessage, head: Head): AccessRequest {
 }
 
 function routeState(exchange: Exchange): Pick<Exchange, 'home' | 'tried' | 'method' | 'attempts'> {
-  const { home, tried, method, attempts } = exchange;
-  return { home, tried, method, attempts };
+  const { home, tried, routedAs, attempts } = exchange;
+  return { home, tried, method: routedAs, attempts };
 }

@@ -228,6 +228,17 @@ export const ERROR_CODES = {
     503,
     'Check whether the request took effect before repeating it unless its method is idempotent.',
   ),
+  ERR_GATEWAY_HEADERS_TOO_LARGE: entry(
+    'never',
+    431,
+    'Send fewer or shorter headers, or raise gateway.headerBytesMax or gateway.headersMax.',
+  ),
+  ERR_GATEWAY_URL_TOO_LONG: entry(
+    'never',
+    414,
+    'Send a shorter URL, or raise gateway.urlBytesMax.',
+  ),
+  ERR_GATEWAY_REQUEST_TIMEOUT: entry('backoff', 408, 'Send the whole request without long pauses.'),
   ERR_GATEWAY_DRAINING: entry('backoff', 503, 'Try again; this gateway is stopping.'),
   ERR_GATEWAY_OVERLOADED: entry(
     'backoff',
@@ -239,7 +250,11 @@ export const ERROR_CODES = {
     400,
     'Correct the part of the request that the message names.',
   ),
-  ERR_GATEWAY_UNSUPPORTED: entry('never', 501, 'Use plain HTTP requests: no upgrades, no tunnels.'),
+  ERR_GATEWAY_UNSUPPORTED: entry(
+    'never',
+    501,
+    'Use plain HTTP requests or WebSockets: no other upgrades, no tunnels.',
+  ),
   ERR_GATEWAY_UNAUTHENTICATED: entry(
     'never',
     401,

@@ -72,6 +72,8 @@ export interface RigOptions {
   readonly port?: number;
   readonly log?: Log;
   readonly locate?: AccountLocator['locate'];
+  /** Sees each app server before it listens: for upgrades, and for raw bytes. */
+  readonly onServer?: (server: Server, name: string) => void;
 }
 
 export interface Answer {
@@ -115,14 +117,31 @@ export const DEFAULTS: GatewayOptions = {
   requestTimeoutMs: 5_000,
   drainTimeoutMs: 2_000,
   concurrencyMax: 100,
+  connectionsMax: 8_192,
+  connectionsPerClientMax: 1_024,
+  requestsPerConnectionMax: 10_000,
+  headerBytesMax: 16_384,
+  headersMax: 100,
+  urlBytesMax: 8_192,
+  headersTimeoutMs: 10_000,
+  stallTimeoutMs: 10_000,
+  websocketsMax: 1_024,
+  websocketIdleTimeoutMs: 300_000,
 };
 
 export async function startRig(rig: RigOptions): Promise<Rig> {
   const control = new HandMadeControl();
   const servers = new Map<string, Server>();
+  // Upgraded ones are the server's no longer.
+  const sockets = new Set<Socket>();
   const routed: RoutedAppServer[] = [];
   for (const [name, handler] of Object.entries(rig.servers)) {
     const server = createServer(handler);
+    rig.onServer?.(server, name);
+    server.on('connection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     servers.set(name, server);
@@ -179,6 +198,7 @@ export async function startRig(rig: RigOptions): Promise<Rig> {
     [Symbol.asyncDispose]: async () => {
       await agent.destroy();
       await gateway.close();
+      for (const socket of sockets) socket.destroy();
       for (const server of servers.values()) await stopServer(server);
     },
   };

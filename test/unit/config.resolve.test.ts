@@ -39,6 +39,16 @@ describe('the resolved configuration', () => {
       requestTimeoutMs: 15_000,
       drainTimeoutMs: 2_000,
       concurrencyMax: 2_048,
+      connectionsMax: 8_192,
+      connectionsPerClientMax: 1_024,
+      requestsPerConnectionMax: 10_000,
+      headerBytesMax: 16_384,
+      headersMax: 100,
+      urlBytesMax: 8_192,
+      headersTimeoutMs: 10_000,
+      stallTimeoutMs: 10_000,
+      websocketsMax: 1_024,
+      websocketIdleTimeoutMs: 300_000,
     });
     assert.deepEqual(config.engine.options, {
       ...DEFAULTS.engine.options,
