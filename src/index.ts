@@ -45,6 +45,7 @@ export type {
   Transaction,
   TransactionOptions,
 } from './client/api.ts';
+export type { SqlPool } from './client/sql-tools/pool.ts';
 export { mergeTokens } from './topology/position.ts';
 export type { Token } from './topology/position.ts';
 export type { AccountHome, AccountId } from './topology/routing.ts';

@@ -17,6 +17,7 @@
  */
 import type { Token } from '../topology/position.ts';
 import type { AccountHome, AccountId } from '../topology/routing.ts';
+import type { SqlPool } from './sql-tools/pool.ts';
 
 export interface QueryResult<Row> {
   readonly rows: readonly Row[];
@@ -29,6 +30,11 @@ export type Row = Record<string, unknown>;
 /** One account's view of a transaction: unqualified table names are those of its range. */
 export interface Transaction {
   query<R extends object = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+  /**
+   * The same transaction as a pool of `pg`, for SQL tools: what they do belongs to it, and their own
+   * BEGIN … COMMIT is a savepoint in it. With handles of several accounts, a savepoint is all of theirs.
+   */
+  pool(): SqlPool;
   /** 1 on the first run; rises when the whole function is run again. */
   readonly attempt: number;
   /** Aborted when the deadline passes or the caller's signal aborts. */
@@ -65,6 +71,14 @@ export interface AccountClient {
     options?: TransactionOptions,
   ): Promise<Committed<T>>;
   read<T>(run: (tx: Transaction) => Promise<T>, options?: ReadOptions): Promise<Committed<T>>;
+  /**
+   * A pool of `pg` for SQL tools that use it unchanged (docs/guides). A statement outside a transaction
+   * is one of its own, run again as a whole when it conflicts; BEGIN … COMMIT is one serializable
+   * transaction, bounded by `timeoutMs`, and its conflicts (40001) are the caller's to run again.
+   */
+  pool(options?: TransactionOptions): SqlPool;
+  /** The same for reads alone, as fresh as asked; later reads through it never see less. */
+  readPool(options?: ReadOptions): SqlPool;
 }
 
 export interface GlobalClient {
@@ -75,6 +89,9 @@ export interface GlobalClient {
     run: (tx: Transaction) => Promise<T>,
     options?: TransactionOptions,
   ): Promise<Committed<T>>;
+  /** As of an account, on the global tables; written at the primary region. */
+  pool(options?: TransactionOptions): SqlPool;
+  readPool(options?: ReadOptions): SqlPool;
 }
 
 export interface CreateAccountOptions extends TransactionOptions {

@@ -3,16 +3,17 @@
  * retry-policy.ts; the route of each attempt is taken from the newest view at that moment.
  */
 import type { ControlSubscription } from '../control/subscription.ts';
-import type { Connector, Scope, SessionTarget, SessionTransaction } from '../engines/connector.ts';
+import type { Connector, Scope, SessionTarget } from '../engines/connector.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import { formatToken } from '../topology/position.ts';
 import type { RoutingView } from '../topology/routing.ts';
-import type { Committed, Transaction } from './api.ts';
+import type { Committed } from './api.ts';
 import type { Counters } from './counters.ts';
 import { startDeadline, type Deadline } from './deadline.ts';
+import { handleOn, type Handle } from './handle.ts';
 import type { ClientLimits } from './options.ts';
 import { judge } from './retry-policy.ts';
 
@@ -34,7 +35,9 @@ export interface Work<T> {
     view: RoutingView,
     hints: { readonly fresh: boolean; readonly leader: boolean; readonly deadline: Deadline },
   ): Promise<SessionTarget>;
-  run(handles: readonly Transaction[]): Promise<T>;
+  run(handles: readonly Handle[]): Promise<T>;
+  /** False: a failure is final, whatever it is; default: true. */
+  readonly mayRunAgain?: (() => boolean) | undefined;
   readonly timeoutMs: number | undefined;
   readonly retriesMax: number | undefined;
   readonly signal: AbortSignal | undefined;
@@ -65,6 +68,7 @@ export async function runAttempts<T>(
       }
       if (failure.outcome === 'unknown') counters.add('commitsUnknown');
       else if (deadline.signal.aborted) throw deadline.error();
+      if (work.mayRunAgain?.() === false) throw failure;
       const onReplica = target?.access.kind === 'replica-read';
       const retriesMax = work.retriesMax ?? limits.retriesMax;
       const verdict = judge({ error: failure, attempt, retriesMax, onReplica });
@@ -97,7 +101,9 @@ async function attemptOnce<T>(
   let value: T;
   try {
     value = await work.run(
-      target.scopes.map((_: Scope, index) => handle(session, { index, attempt, deadline })),
+      target.scopes.map((_: Scope, index) =>
+        handleOn(session, { scope: index, attempt, signal: deadline.signal }),
+      ),
     );
   } catch (error) {
     await session.rollback();
@@ -110,20 +116,6 @@ async function attemptOnce<T>(
   } finally {
     await session.rollback();
   }
-}
-
-function handle(
-  session: SessionTransaction,
-  of: { readonly index: number; readonly attempt: number; readonly deadline: Deadline },
-): Transaction {
-  return {
-    attempt: of.attempt,
-    signal: of.deadline.signal,
-    query: async <R extends object>(text: string, values: readonly unknown[] = []) => {
-      const result = await session.query(of.index, { text, values });
-      return { rows: result.rows as R[], rowCount: result.rowCount ?? 0 };
-    },
-  };
 }
 
 async function newerView(

@@ -1,7 +1,8 @@
 /** The client library: what `connect` returns. Types and guarantees are in api.ts. */
 import { MeridianError } from '../kernel/errors.ts';
 import { mergeTokens, parseToken, type Token } from '../topology/position.ts';
-import type { AccountId } from '../topology/routing.ts';
+import type { SessionTarget } from '../engines/connector.ts';
+import type { AccountId, RoutingView } from '../topology/routing.ts';
 import type { ControlSubscription } from '../control/subscription.ts';
 import { createAccount } from './accounts.ts';
 import type {
@@ -21,8 +22,11 @@ import {
   globalWriteRoute,
   readRoute,
   writeRoute,
+  type Hints,
   type Wanted,
 } from './routes.ts';
+import { ownHost } from './sql-tools/own-host.ts';
+import { poolOn } from './sql-tools/pool.ts';
 
 export interface ClientParts {
   readonly services: AttemptServices;
@@ -90,51 +94,78 @@ export function createClient(parts: ClientParts): MeridianClient & {
 }
 
 function accountClient(shared: Shared, id: AccountId): AccountClient {
-  const { services, directory, perform } = shared;
+  const { services, directory } = shared;
   checkAccountId(id);
-  return {
-    transaction: (run, options = {}) =>
-      perform('transactions', {
-        ...limitsOf(options),
-        route: (view, hints) => writeRoute(view, [id], { directory, hints }),
-        run: ([tx]) => run(only(tx)),
-      }),
-    read: (run, options = {}) =>
-      readWith(options, (wanted) =>
-        perform('reads', {
-          ...limitsOf(options),
-          route: (view, hints) =>
-            accountReadRoute(services, view, { id, wanted, directory, hints }),
-          run: ([tx]) => run(only(tx)),
-        }),
-      ),
-  };
+  return clientOf(shared, {
+    write: (view, hints) => writeRoute(view, [id], { directory, hints }),
+    read: (view, { wanted, hints }) =>
+      accountReadRoute(services, view, { id, wanted, directory, hints }),
+  });
 }
 
 function globalClient(shared: Shared): GlobalClient {
-  const { services, perform } = shared;
+  const { services } = shared;
+  const client = clientOf(shared, {
+    write: async (view) => globalWriteRoute(view),
+    read: async (view, { wanted, hints }) =>
+      readRoute(services, {
+        group: groupOf(view, view.primaryGroup),
+        scope: { range: undefined, account: undefined },
+        wanted,
+        leader: hints.leader,
+      }),
+  });
+  const { transaction: write, read, pool, readPool } = client;
+  return { write, read, pool, readPool };
+}
+
+type Running<T> = Pick<Work<T>, 'run' | 'mayRunAgain'>;
+
+interface Routes {
+  write(view: RoutingView, hints: Hints): Promise<SessionTarget>;
+  read(
+    view: RoutingView,
+    how: { readonly wanted: Wanted; readonly hints: Hints },
+  ): Promise<SessionTarget>;
+}
+
+/** Everything that one place of data offers, from where its writes and reads go. */
+function clientOf({ perform }: Shared, routes: Routes): AccountClient {
+  const write = <T>(work: Running<T>, options: TransactionOptions): Promise<Committed<T>> =>
+    perform('transactions', { ...limitsOf(options), ...work, route: routes.write });
+  const read = <T>(work: Running<T>, options: ReadOptions): Promise<Committed<T>> =>
+    readWith(options, (wanted) =>
+      perform('reads', {
+        ...limitsOf(options),
+        ...work,
+        route: (view, hints) => routes.read(view, { wanted, hints }),
+      }),
+    );
   return {
-    read: (run, options = {}) =>
-      readWith(options, (wanted) =>
-        perform('reads', {
-          ...limitsOf(options),
-          route: async (view, hints) =>
-            readRoute(services, {
-              group: groupOf(view, view.primaryGroup),
-              scope: { range: undefined, account: undefined },
-              wanted,
-              leader: hints.leader,
-            }),
-          run: ([tx]) => run(only(tx)),
+    transaction: (run, options = {}) => write({ run: ([tx]) => run(only(tx)) }, options),
+    read: (run, options = {}) => read({ run: ([tx]) => run(only(tx)) }, options),
+    pool: (options = {}) =>
+      poolOn(
+        ownHost(false, ({ readOnly, signal, run, mayRunAgain }) => {
+          const limits = { ...options, signal: both(options.signal, signal) };
+          return (readOnly ? read : write)({ run, mayRunAgain }, limits);
         }),
       ),
-    write: (run, options = {}) =>
-      perform('transactions', {
-        ...limitsOf(options),
-        route: async (view) => globalWriteRoute(view),
-        run: ([tx]) => run(only(tx)),
-      }),
+    readPool: (options = {}) => {
+      const strong = options.staleness === undefined && (options.token ?? '') === '';
+      return poolOn(
+        ownHost(true, ({ seen, signal, run, mayRunAgain }) => {
+          const token = strong ? undefined : mergeTokens(options.token ?? '', seen);
+          const limits = { ...options, token, signal: both(options.signal, signal) };
+          return read({ run, mayRunAgain }, limits);
+        }),
+      );
+    },
   };
+}
+
+function both(outer: AbortSignal | undefined, inner: AbortSignal): AbortSignal {
+  return outer === undefined ? inner : AbortSignal.any([outer, inner]);
 }
 
 /** Reads the options once; the answer's token includes the one that was given. */

@@ -187,6 +187,11 @@ export const ERROR_CODES = {
     'Drop the token: read without it, or with one the platform issued.',
   ),
   ERR_TRANSACTION_CLOSED: entry('never', 500, 'Await every query inside the transaction function.'),
+  ERR_TRANSACTION_NESTED: entry(
+    'never',
+    500,
+    'Use the inner transaction, or its own nesting, instead of the pool that it came from.',
+  ),
   ERR_CONTROL_UNAVAILABLE: entry(
     'backoff',
     503,

@@ -8,6 +8,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { MeridianError } from '../kernel/errors.ts';
 import { nearestName } from '../kernel/problem.ts';
+import { withoutPublic } from './public-schema.ts';
 import { splitStatements, type Statement } from './split.ts';
 
 export type MigrationScope = 'database' | 'regional';
@@ -43,7 +44,8 @@ export function parseMigration(
 ): MigrationFile {
   const normal = text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n');
   const checksum = createHash('sha256').update(normal).digest('hex');
-  return { ...file, checksum, statements: splitStatements(normal, file.path) };
+  const statements = splitStatements(normal, file.path).map(withoutPublic);
+  return { ...file, checksum, statements };
 }
 
 async function list(folder: string): Promise<Dirent[] | undefined> {

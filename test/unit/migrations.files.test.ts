@@ -94,3 +94,23 @@ test('a checksum is of the text, whatever its line ends and byte order mark', ()
   assert.notEqual(sum('SELECT 1;'), sum('SELECT 2;'));
   assert.match(sum(''), /^[0-9a-f]{64}$/);
 });
+
+describe('schema names that SQL tools write', () => {
+  const texts = (text: string): string[] =>
+    parseMigration({ scope: 'regional', name: '0000_a.sql', path: 'a' }, text).statements.map(
+      (statement) => statement.text,
+    );
+
+  test('the default schema’s name is taken away, as tools write it and nowhere else', () => {
+    assert.deepEqual(
+      texts(`CREATE TYPE "public"."mood" AS ENUM('"public"."x"');--> statement-breakpoint
+ALTER TABLE "a" ADD FOREIGN KEY ("b") REFERENCES "public"."b"("id"); -- "public"."c"
+SELECT public.f(), "public" ."d", "public"."y";`),
+      [
+        `CREATE TYPE "mood" AS ENUM('"public"."x"')`,
+        'ALTER TABLE "a" ADD FOREIGN KEY ("b") REFERENCES "b"("id")',
+        'SELECT public.f(), "public" ."d", "y"',
+      ],
+    );
+  });
+});
