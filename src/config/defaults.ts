@@ -17,6 +17,7 @@ export const DEFAULTS = {
     options: { sharedBuffersMb: 8, connectionsMax: 100, fsync: true },
   },
   migrations: './migrations',
+  tenantFence: true,
   app: {
     instancesPerRegion: 2,
     directory: '.',

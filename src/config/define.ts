@@ -146,6 +146,12 @@ export interface MeridianConfig<Region extends string = string> {
   /** Every table of the migrations by name: `regional({ by: 'account_id' })` or `global()`. */
   readonly tables: Readonly<Record<string, TableLocality>>;
   /**
+   * A transaction sees and changes rows of the accounts it was opened for and no others, whatever its
+   * WHERE says: row-level security on every regional table. A change takes effect at the next start.
+   * @defaultValue true
+   */
+  readonly tenantFence?: boolean | undefined;
+  /**
    * Your HTTP server. Without it the platform runs the database and gateways alone.
    * @defaultValue none
    */

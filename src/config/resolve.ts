@@ -74,6 +74,7 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     engine: resolveEngine(config, { startTimeoutMs, heartbeat }),
     migrationsDirectory: resolve(base, config.migrations ?? DEFAULTS.migrations),
     tables: config.tables,
+    tenantFence: config.tenantFence ?? DEFAULTS.tenantFence,
     ...(config.app === undefined ? {} : { app: resolveApp(config.app, base) }),
     gateway: resolveGateway(config.gateway ?? {}, { regions, base }),
     ...(config.traffic === undefined

@@ -39,6 +39,7 @@ export interface ResolvedConfig {
   readonly engine: EngineOptions;
   readonly migrationsDirectory: string;
   readonly tables: Readonly<Record<string, TableLocality>>;
+  readonly tenantFence: boolean;
   readonly app?: AppOptions;
   readonly gateway: GatewayOptions;
   readonly traffic?: TrafficOptions;

@@ -181,6 +181,7 @@ export const configSchema = z.strictObject(
     tables: z.record(z.string(), table, {
       error: "tables by name, such as { orders: regional({ by: 'account_id' }) }",
     }),
+    tenantFence: z.boolean({ error: 'true or false' }).optional(),
     app: app.optional(),
     gateway: gateway.optional(),
     traffic: z

@@ -69,6 +69,8 @@ export interface DesiredState {
   readonly primaryGroup: GroupName;
   readonly ranges: readonly DesiredRange[];
   readonly tables: Readonly<Record<string, TableLocality>>;
+  /** Row security keeps a transaction to the accounts it opened. */
+  readonly tenantFence: boolean;
   readonly databaseMigrations: readonly MigrationFile[];
   readonly regionalMigrations: readonly MigrationFile[];
 }

@@ -14,6 +14,7 @@ export interface Declaration {
   readonly rangesPerRegion: number;
   readonly latency: { readonly matrix: LatencyMatrix };
   readonly tables: Readonly<Record<string, TableLocality>>;
+  readonly tenantFence: boolean;
 }
 
 export function desiredState(declared: Declaration, migrations: MigrationFiles): DesiredState {
@@ -34,6 +35,7 @@ export function desiredState(declared: Declaration, migrations: MigrationFiles):
     primaryGroup: primary.name,
     ranges: places.map((group, index) => ({ name: rangeName(index + 1), group })),
     tables: declared.tables,
+    tenantFence: declared.tenantFence,
     databaseMigrations: migrations.database,
     regionalMigrations: migrations.regional,
   };

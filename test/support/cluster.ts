@@ -45,8 +45,8 @@ export interface TestPlatform extends AsyncDisposable {
   connect(region: string, options?: Partial<ConnectOptions>): Promise<TestClient>;
   /** Superuser on a node, past everything: for looking and for planting faults. */
   sql<R extends object>(node: string, text: string, values?: unknown[]): Promise<R[]>;
-  /** Stops the platform and starts another on the same data. */
-  restart(): Promise<void>;
+  /** Stops the platform and starts another on the same data, with these keys changed from now on. */
+  restart(changes?: Partial<ResolvedConfig>): Promise<void>;
 }
 
 /** A folder that servers of an unprivileged account may enter too. */
@@ -96,7 +96,7 @@ export async function startTestPlatform(
     Object.fromEntries(Object.entries(schema).map(([name, text]) => [`migrations/${name}`, text])),
   );
   const declared = testConfig(directory, options.changes?.(directory));
-  const config = resolveConfig(declared, join(directory, 'meridian.config.ts'));
+  let config = resolveConfig(declared, join(directory, 'meridian.config.ts'));
   const log = createLog({
     clock: systemClock,
     level: 'warn',
@@ -114,7 +114,9 @@ export async function startTestPlatform(
       return platform;
     },
     directory,
-    config,
+    get config() {
+      return config;
+    },
     connect: async (region, overrides = {}) => {
       const client = await connect({
         controlUrl: platform.env['MERIDIAN_CONTROL_URL'] ?? '',
@@ -147,7 +149,8 @@ export async function startTestPlatform(
         await client.end();
       }
     },
-    restart: async () => {
+    restart: async (changes = {}) => {
+      config = { ...config, ...changes };
       await closeClients();
       await platform.stop();
       platform = await start();

@@ -37,6 +37,7 @@ export const DESIRED: DesiredState = desiredState(
     rangesPerRegion: 1,
     latency: { matrix: LATENCY },
     tables: { purse: regional({ by: 'account_id' }) },
+    tenantFence: true,
   },
   { database: [file('0001-currency.sql')], regional: [file('0001-purse.sql')] },
 );

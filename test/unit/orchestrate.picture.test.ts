@@ -10,6 +10,7 @@ import { converged, DESIRED, LATENCY, REGIONS } from './engine.fixtures.ts';
 
 const declaration = (change: Partial<Declaration> = {}): Declaration => ({
   ...{ regions: REGIONS, primaryRegion: 'eu-west', survive: 'zone', tables: {} },
+  tenantFence: true,
   ...{ groupsPerRegion: 1, rangesPerRegion: 2, latency: { matrix: LATENCY } },
   ...change,
 });

@@ -9,6 +9,8 @@ import type pg from 'pg';
 import { migrationFailed } from '../../migrations/failure.ts';
 import type { MigrationFile } from '../../migrations/files.ts';
 import { planMigrations, type AppliedRecord } from '../../migrations/plan.ts';
+import { applyFence, checkFence } from './fence.ts';
+import type { Fence } from './fence-rules.ts';
 import { quoteIdentifier } from './quote.ts';
 import { GLOBAL_SCHEMA, ROLE } from './roles.ts';
 import { rangeStatements } from './schema.ts';
@@ -23,14 +25,15 @@ export interface MigrationTarget {
   readonly schema: string;
   /** For messages: "range r0001". */
   readonly where: string;
+  readonly fence: Fence;
 }
 
-export function databaseTarget(group: string): MigrationTarget {
-  return { scope: DATABASE_SCOPE, schema: GLOBAL_SCHEMA, where: `group ${group}` };
+export function databaseTarget(group: string, fence: Fence): MigrationTarget {
+  return { scope: DATABASE_SCOPE, schema: GLOBAL_SCHEMA, where: `group ${group}`, fence };
 }
 
-export function rangeTarget(range: string): MigrationTarget {
-  return { scope: range, schema: range, where: `range ${range}` };
+export function rangeTarget(range: string, fence: Fence): MigrationTarget {
+  return { scope: range, schema: range, where: `range ${range}`, fence };
 }
 
 /** Returns how many files ran. Throws ERR_MIGRATION_FAILED or ERR_MIGRATION_CHANGED. */
@@ -58,7 +61,21 @@ export async function applyMigrations(
       throw error;
     }
   }
+  await mendFence(client, target);
   return pending.length;
+}
+
+/** What no migration has touched: the declaration changed, or somebody's hand. */
+async function mendFence(client: pg.Client, target: MigrationTarget): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await applyFence(client, target.schema, target.fence);
+    await checkFence(client, target.schema, target.fence);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
 }
 
 export async function appliedIn(client: pg.Client, scope: string): Promise<AppliedRecord[]> {
@@ -94,6 +111,7 @@ export async function runFile(
     }
   }
   await handOver(client, target.schema);
+  await applyFence(client, target.schema, target.fence);
 }
 
 function positionOf(error: unknown): number | undefined {
@@ -119,6 +137,16 @@ async function handOver(client: pg.Client, schema: string): Promise<void> {
     const relation = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
     const type = { S: 'SEQUENCE', v: 'VIEW', m: 'MATERIALIZED VIEW' }[kind] ?? 'TABLE';
     await client.query(`ALTER ${type} ${relation} OWNER TO ${owner}`);
+  }
+  // With its owner's rights a function acts for every caller: not with the administrator's.
+  const powerful = await client.query<{ routine: string }>(
+    `SELECT p.oid::regprocedure::text AS routine FROM pg_proc p
+     WHERE p.pronamespace = $1::regnamespace AND p.prosecdef AND p.proowner <> $2::regrole
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')`,
+    [quoteIdentifier(schema), ROLE.owner],
+  );
+  for (const { routine } of powerful.rows) {
+    await client.query(`ALTER ROUTINE ${routine} OWNER TO ${owner}`);
   }
   await client.query(grantsIn(schema));
 }

@@ -7,6 +7,7 @@ import { unreachable } from '../../kernel/assert.ts';
 import type { DesiredState, StepOutcome } from '../engine.ts';
 import { withAdmin } from './admin.ts';
 import type { Cluster } from './cluster.ts';
+import { fenceOf } from './fence-rules.ts';
 import { subscribeGlobals } from './globals.ts';
 import { initialiseGroup, settleGroup } from './initialise.ts';
 import { applyMigrations, databaseTarget, ensureRange, rangeTarget } from './migrating.ts';
@@ -45,7 +46,11 @@ export async function performAction(
       return 'done';
     case 'migrate-database':
       await onLeader(cluster, action.group, (client) =>
-        applyMigrations(client, databaseTarget(action.group), desired.databaseMigrations),
+        applyMigrations(
+          client,
+          databaseTarget(action.group, fenceOf(desired)),
+          desired.databaseMigrations,
+        ),
       );
       return 'done';
     case 'prepare-range':
@@ -73,7 +78,11 @@ async function prepareRange(
   await cluster.placeRange(range.range, range.group);
   await onLeader(cluster, range.group, async (client) => {
     await ensureRange(client, range.range);
-    await applyMigrations(client, rangeTarget(range.range), desired.regionalMigrations);
+    await applyMigrations(
+      client,
+      rangeTarget(range.range, fenceOf(desired)),
+      desired.regionalMigrations,
+    );
     const row = await client.query<{ epoch: string }>(
       'SELECT epoch FROM meridian.range WHERE name = $1',
       [range.range],

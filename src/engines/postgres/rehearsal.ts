@@ -8,7 +8,9 @@ import { MeridianError } from '../../kernel/errors.ts';
 import { planMigrations } from '../../migrations/plan.ts';
 import { checkSchema, type ObservedTable } from '../../migrations/schema-check.ts';
 import type { DesiredState } from '../engine.ts';
-import { appliedIn, databaseTarget, DATABASE_SCOPE, runFile } from './migrating.ts';
+import { checkFence } from './fence.ts';
+import { fenceOf } from './fence-rules.ts';
+import { appliedIn, databaseTarget, DATABASE_SCOPE, rangeTarget, runFile } from './migrating.ts';
 import { quoteIdentifier } from './quote.ts';
 import { GLOBAL_SCHEMA } from './roles.ts';
 
@@ -20,14 +22,17 @@ export async function rehearse(client: pg.Client, desired: DesiredState): Promis
     files: desired.databaseMigrations,
     where: `group ${desired.primaryGroup}`,
   });
+  const fence = fenceOf(desired);
+  const database = databaseTarget(desired.primaryGroup, fence);
   await client.query('BEGIN');
   try {
-    for (const file of pending) await runFile(client, databaseTarget(desired.primaryGroup), file);
+    for (const file of pending) await runFile(client, database, file);
     await refuseGlobalRows(client);
     await client.query(`CREATE SCHEMA ${quoteIdentifier(SCRATCH)}`);
-    const scratch = { scope: SCRATCH, schema: SCRATCH, where: 'the rehearsal, before any range' };
+    const scratch = { ...rangeTarget(SCRATCH, fence), where: 'the rehearsal, before any range' };
     for (const file of desired.regionalMigrations) await runFile(client, scratch, file);
     checkSchema(desired.tables, await observedTables(client));
+    await checkFence(client, SCRATCH, fence);
   } finally {
     await client.query('ROLLBACK').catch(() => {});
   }

@@ -6,6 +6,7 @@
  * range needs besides is in `rangeStatements` (schema.ts) and must be idempotent.
  */
 import { ADMISSION_V2 } from './schema-admission.ts';
+import { FENCE_V2 } from './schema-fence.ts';
 
 export interface SchemaUpgrade {
   /** The version that it leads to. */
@@ -15,7 +16,7 @@ export interface SchemaUpgrade {
 }
 
 export const SCHEMA_UPGRADES: readonly SchemaUpgrade[] = [
-  { version: 2, statements: [ADMISSION_V2].join('\n') },
+  { version: 2, statements: [ADMISSION_V2, FENCE_V2].join('\n') },
 ];
 
 /** What this release writes; data of a later version is refused. */

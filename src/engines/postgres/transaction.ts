@@ -33,7 +33,7 @@ import { parseReached, REACHED_SQL, type ReachedRow } from './position-wait.ts';
 import { quoteIdentifier } from './quote.ts';
 import { ROLE } from './roles.ts';
 import { forgivable, savepointText, type SavepointCommand } from './savepoints.ts';
-import { fromDriver, SQLSTATE_STALE_ROUTE, sqlStateOf } from './sqlstate.ts';
+import { fromDriver, SQLSTATE_SOILED, SQLSTATE_STALE_ROUTE, sqlStateOf } from './sqlstate.ts';
 
 const QUORUM_WAIT_CANCELLED = '01000';
 /** "cached plan must not change result type": feature_not_supported, of all codes. */
@@ -231,7 +231,7 @@ export class PostgresTransaction implements SessionTransaction {
     const { access, scopes } = this.#target;
     const sent: Promise<unknown>[] = [this.#send({ text: beginOf(access) }, refusedBegin)];
     for (const scope of scopes) {
-      const entered = this.#send<ReachedRow>(enterOf(access, scope));
+      const entered = this.#send<ReachedRow>(enterOf(this.#target, scope));
       sent.push(entered);
       if (access.kind === 'replica-read') {
         void entered.then(
@@ -268,9 +268,11 @@ export class PostgresTransaction implements SessionTransaction {
           cause: this.#signal.reason,
         })
       : fromDriver(error, `${doing} on ${this.#target.node.name}`);
-    // A connection that failed, or whose prepared statements a migration has overtaken, is not kept.
+    // A connection that failed, that was left changed, or whose prepared statements a migration has
+    // overtaken, is not kept.
     const state = sqlStateOf(error);
-    if (state === undefined || state === PLAN_OVERTAKEN) this.#broken = error as Error;
+    const unfit = state === undefined || state === PLAN_OVERTAKEN || state === SQLSTATE_SOILED;
+    if (unfit) this.#broken = error as Error;
     // Of statements sent together the first refusal is the reason; the rest fail because of it.
     this.#failure ??= failure;
     return this.#failure;
@@ -333,8 +335,9 @@ function refusedBegin(error: unknown): unknown {
   });
 }
 
-function enterOf(access: Access, scope: Scope): pg.QueryConfig {
+function enterOf({ group, access }: SessionTarget, scope: Scope): pg.QueryConfig {
   const route = [
+    group,
     access.groupEpoch,
     scope.range?.name ?? null,
     scope.range?.epoch ?? null,
@@ -343,14 +346,14 @@ function enterOf(access: Access, scope: Scope): pg.QueryConfig {
   if (access.kind !== 'replica-read') {
     return {
       name: 'meridian_enter',
-      text: 'SELECT meridian.enter($1, $2, $3, $4)',
+      text: 'SELECT meridian.enter($1, $2, $3, $4, $5)',
       values: route,
     };
   }
   return {
     name: 'meridian_enter_replica',
     text: `SELECT epoch::text AS epoch, (log - '0/0'::pg_lsn)::text AS log
-           FROM meridian.enter_replica($1, $2, $3, $4, $5)`,
+           FROM meridian.enter_replica($1, $2, $3, $4, $5, $6)`,
     values: [...route, access.maxStalenessMs ?? null],
   };
 }

@@ -1,0 +1,242 @@
+/**
+ * The tenant fence: whatever an application's SQL gets wrong, it sees and changes rows of the account it
+ * opened and no others. The same attempts run first with the fence off, where each of them leaks: so
+ * what keeps them out afterwards is the fence, which was put around existing tables by a restart.
+ */
+import { after, before, describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import pg from 'pg';
+import { postgres } from '../../src/config/parts.ts';
+import { isMeridianError } from '../../src/kernel/errors.ts';
+import { regional, global } from '../../src/topology/locality.ts';
+import { startTestPlatform, type TestClient, type TestPlatform } from '../support/cluster.ts';
+import { ATTEMPTS, TENANT_SCHEMA, type Attempt } from '../support/tenants.ts';
+
+const by = { by: 'account_id' };
+const LEADER = 'us-east-1.a';
+const ROWS = ['anna', 'bert', '1', '01'];
+
+describe('the tenant fence', () => {
+  let cluster: TestPlatform;
+  let us: TestClient;
+  let eu: TestClient;
+
+  const connect = async (): Promise<void> => {
+    const limits = { connectionsPerNodeMax: 1 };
+    us = await cluster.connect('us-east', { limits });
+    eu = await cluster.connect('eu-west', { limits });
+  };
+
+  before(async () => {
+    cluster = await startTestPlatform({
+      schema: TENANT_SCHEMA,
+      changes: () => ({
+        latency: 'off',
+        engine: postgres({ fsync: false }),
+        rangesPerRegion: 2,
+        tenantFence: false,
+        tables: {
+          colour: global(),
+          ...{ purse: regional(by), note: regional(by), visit: regional(by), badge: regional(by) },
+        },
+      }),
+    });
+    const place = (id: string, range: string): string =>
+      `INSERT INTO meridian.account VALUES ('${id}', '${range}');`;
+    await cluster.sql(
+      LEADER,
+      ROWS.map((id) => place(id, 'r0001')).join('') + place('dora', 'r0004'),
+    );
+    await connect();
+  });
+  after(async () => {
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  /** Everybody's rows as they should be. */
+  const plant = (): Promise<unknown> =>
+    cluster.sql(
+      LEADER,
+      ['r0001', 'r0004']
+        .map((range) => {
+          const ids = range === 'r0001' ? ['anna', 'bert'] : ['dora-like-bert'];
+          const each = (row: (id: string) => string): string => ids.map(row).join(', ');
+          return `SET search_path = ${range}; DELETE FROM purse; DELETE FROM note; DELETE FROM visit;
+            INSERT INTO purse VALUES ${each((id) => `('${id}', 10)`)};
+            INSERT INTO note VALUES ${each((id) => `('${id}', 1, 'of ${id}')`)};
+            INSERT INTO visit VALUES ${each((id) => `('${id}', 1)`)};
+            REFRESH MATERIALIZED VIEW census;`;
+        })
+        .join('\n'),
+    );
+  const rows = async (): Promise<{ readonly all: string; readonly others: string }> => {
+    const found = await cluster.sql<{ account_id: string }>(
+      LEADER,
+      `SELECT account_id, 'coins' AS what, coins::text AS value FROM r0001.purse
+       UNION ALL SELECT account_id, id::text, body FROM r0001.note
+       UNION ALL SELECT account_id, 'visit', at::text FROM r0001.visit
+       ORDER BY 1, 2, 3`,
+    );
+    const others = found.filter((row) => row.account_id !== 'anna');
+    return { all: JSON.stringify(found), others: JSON.stringify(others) };
+  };
+
+  /** What leaked, or undefined. */
+  const leakOf = async (attempt: Attempt): Promise<string | undefined> => {
+    const before = await rows();
+    const answer = await attempt.run({ us, eu }).then(
+      (value) => JSON.stringify(value),
+      (error: unknown) => {
+        assert.ok(isMeridianError(error), String(error));
+        assert.ok(
+          ['ERR_ENGINE_PERMISSION', 'ERR_ENGINE_STATEMENT'].includes(error.code),
+          `${attempt.name}: ${error.message}`,
+        );
+        return '';
+      },
+    );
+    const later = await rows();
+    if (later.all !== before.all) await plant();
+    if (answer.includes('bert')) return answer;
+    return later.others === before.others ? undefined : later.others;
+  };
+
+  test('off: every attempt leaks, so each of them can fail', async () => {
+    await plant();
+    const kept: string[] = [];
+    for (const attempt of ATTEMPTS) {
+      const leaked = await leakOf(attempt);
+      if ((leaked === undefined) !== (attempt.neverAllowed === true)) kept.push(attempt.name);
+    }
+    assert.deepEqual(kept, []);
+  });
+
+  test('switched on by a restart, on existing tables: none does', async () => {
+    // A table that the declaration does not know, as a hand or a forgotten declaration leaves one.
+    await cluster.sql(
+      LEADER,
+      `CREATE TABLE r0001.stray AS SELECT 'bert'::text AS account_id;
+       GRANT SELECT ON r0001.stray TO meridian_app`,
+    );
+    await cluster.restart({ tenantFence: true });
+    await connect();
+    const leaks: string[] = [];
+    for (const attempt of ATTEMPTS) {
+      const leaked = await leakOf(attempt);
+      if (leaked !== undefined) leaks.push(`${attempt.name}: ${leaked}`);
+    }
+    assert.deepEqual(leaks, []);
+  });
+
+  const asAnna = (text: string, values: readonly unknown[] = []): Promise<readonly object[]> =>
+    us
+      .account('anna')
+      .transaction((tx) => tx.query(text, values))
+      .then((done) => done.value.rows);
+
+  test("an account's own rows are read and written as before", async () => {
+    await plant();
+    assert.equal((await asAnna('SELECT * FROM purse')).length, 1);
+    await asAnna("INSERT INTO note VALUES ('anna', 2, 'mine')");
+    await asAnna('UPDATE purse SET coins = coins + 1');
+    await asAnna('INSERT INTO visit VALUES ($1, 2)', ['anna']);
+    assert.deepEqual(await asAnna('SELECT coins FROM rich'), [{ coins: '11' }]);
+    assert.equal((await asAnna('SELECT * FROM visit')).length, 2);
+    await asAnna('DELETE FROM note');
+    assert.equal((await asAnna('SELECT * FROM note')).length, 0);
+  });
+
+  test('a table that nobody declared is closed', async () => {
+    assert.deepEqual(await asAnna('SELECT * FROM stray'), []);
+  });
+
+  test('two accounts whose names are one number are two accounts', async () => {
+    await us
+      .account('1')
+      .transaction((tx) => tx.query("INSERT INTO badge VALUES (1, 'the account 1')"));
+    const seen = await us.account('01').transaction((tx) => tx.query('SELECT * FROM badge'));
+    assert.deepEqual(seen.value.rows, []);
+    await assert.rejects(
+      us.account('01').transaction((tx) => tx.query("INSERT INTO badge VALUES (1, 'forged')")),
+      { code: 'ERR_ENGINE_PERMISSION' },
+    );
+  });
+
+  test('an unset, empty or NULL account is nobody, on leaders and replicas', async () => {
+    await plant();
+    const { database } = us.control.hello;
+    const nodes = us.control.view.groups['us-east-1']?.nodes ?? [];
+    for (const node of nodes.filter(({ name }) => /\.(a|eu-west)$/.test(name))) {
+      const client = new pg.Client({ ...node.address, ...database });
+      await client.connect();
+      const copied: Buffer[] = [];
+      const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
+      connection.on('copyData', (message: { chunk: Buffer }) => copied.push(message.chunk));
+      try {
+        const look = async (): Promise<unknown[]> =>
+          (await client.query('SELECT * FROM r0001.purse')).rows as unknown[];
+        assert.deepEqual(await look(), [], 'unset');
+        for (const value of ["''", 'NULL', "' '", "'nobody'"]) {
+          await client.query(`SELECT set_config('meridian.account', ${value}, false)`);
+          assert.deepEqual(await look(), [], value);
+        }
+        await client.query(`SELECT set_config('meridian.account', 'anna', false)`);
+        assert.equal((await look()).length, 1);
+        await client.query('COPY r0001.purse TO STDOUT');
+        assert.equal(Buffer.concat(copied).toString(), 'anna\t10\n');
+        await client.query('RESET ALL');
+        assert.deepEqual(await look(), [], 'RESET ALL');
+        await assert.rejects(
+          client.query('SET row_security = off; SELECT * FROM r0001.purse'),
+          /row-level security/,
+        );
+      } finally {
+        await client.end();
+      }
+    }
+  });
+
+  test('a start mends a fence that was altered, and leaves others alone', async () => {
+    const policies = (): Promise<{ name: string; oid: string }[]> =>
+      cluster.sql(
+        LEADER,
+        `SELECT polrelid::regclass::text AS name, oid::text FROM pg_policy
+         WHERE polname = 'meridian_fence' ORDER BY 1`,
+      );
+    const before = await policies();
+    await cluster.sql(
+      LEADER,
+      `ALTER POLICY meridian_fence ON r0001.purse USING (true);
+       ALTER TABLE r0001.note DISABLE ROW LEVEL SECURITY;
+       CREATE POLICY mine ON r0001.visit USING (true)`,
+    );
+    await cluster.restart();
+    await connect();
+    await plant();
+    const names = ['purse', 'note', 'visit'];
+    for (const table of names) {
+      assert.deepEqual(
+        (await asAnna(`SELECT DISTINCT account_id FROM ${table}`)).map(
+          (row) => Object.values(row)[0],
+        ),
+        ['anna'],
+        table,
+      );
+    }
+    const after = await policies();
+    const made = after.filter(({ oid }) => !before.some((one) => one.oid === oid));
+    assert.deepEqual(made.map((one) => one.name).sort(), ['r0001.note', 'r0001.purse']);
+  });
+
+  test('whatever copies tables bypasses the fence', async () => {
+    const roles = await cluster.sql<{ rolname: string; rolbypassrls: boolean }>(
+      LEADER,
+      `SELECT rolname, rolbypassrls FROM pg_roles
+       WHERE rolname IN ('meridian_app', 'meridian_replication', 'meridian_global_writer') ORDER BY 1`,
+    );
+    assert.deepEqual(
+      roles.map((role) => role.rolbypassrls),
+      [false, false, true],
+    );
+  });
+});
