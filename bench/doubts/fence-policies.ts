@@ -92,7 +92,7 @@ async function bench(): Promise<void> {
   }
   const clients = await Promise.all(
     names.map(async (schema) => {
-      const client = await server.connect({ user: 'app', pipeline: true } as pg.ClientConfig);
+      const client = await server.connect({ user: 'app', pipeline: true });
       await client.query(`SET search_path = ${schema}`);
       const found = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
       return { client, backend: found.rows[0]?.pid ?? 0 };

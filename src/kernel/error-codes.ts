@@ -151,6 +151,21 @@ export const ERROR_CODES = {
     500,
     'Correct the SQL statement; the cause carries the SQLSTATE.',
   ),
+  ERR_STATEMENT_REFUSED: entry(
+    'never',
+    500,
+    'Leave transaction and settings to the library; savepoints and SET LOCAL are allowed.',
+  ),
+  ERR_STATEMENT_TIMEOUT: entry(
+    'backoff',
+    504,
+    'Allow more by statementTimeoutMs, or make the statement faster.',
+  ),
+  ERR_LOCK_TIMEOUT: entry(
+    'backoff',
+    503,
+    'Try again later, or allow more by lockTimeoutMs; another transaction holds the lock.',
+  ),
   ERR_ENGINE_PERMISSION: entry(
     'never',
     500,

@@ -196,6 +196,85 @@ describe('the tenant fence', () => {
     }
   });
 
+  test('what a statement leaves on its connection meets no other transaction', async () => {
+    const settled = async (): Promise<unknown> => {
+      const [row] = await asAnna(
+        `SELECT current_setting('work_mem') AS memory, current_user = session_user AS self,
+           (SELECT count(*) FROM pg_cursors)::int + (SELECT count(*) FROM pg_listening_channels())::int
+           + (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')::int AS left`,
+      );
+      return row;
+    };
+    const before = await settled();
+    const soiling = [
+      'SET work_mem = 4321',
+      "SELECT set_config('work_mem', '4321', false)",
+      "DO $$ BEGIN EXECUTE 'SET ROLE meridian_global_writer'; END $$",
+      'LISTEN news',
+      'DECLARE held CURSOR WITH HOLD FOR SELECT 1',
+      'SELECT pg_advisory_lock(7)',
+      'PREPARE mine AS SELECT 1',
+    ];
+    for (const text of soiling) {
+      await us.account('bert').transaction((tx) => tx.query(text));
+      assert.deepEqual(await settled(), before, text);
+      assert.deepEqual(await asAnna('SELECT 1 AS one WHERE $1', [true]), [{ one: 1 }], text);
+    }
+    // Undone with the transaction, or by it: the connection stays.
+    const pid = await asAnna('SELECT pg_backend_pid()');
+    await asAnna('SET LOCAL work_mem = 4321; SAVEPOINT s; ROLLBACK TO s');
+    assert.deepEqual(await asAnna('SELECT pg_backend_pid()'), pid);
+  });
+
+  test("a transaction's own SQL cannot end it nor set whose rows it sees", async () => {
+    await plant();
+    const refused = [
+      'COMMIT',
+      'SELECT 1; ROLLBACK; SELECT * FROM purse',
+      "SET LOCAL meridian.account = 'bert'",
+      "SELECT set_config('meridian.account', 'bert', true)",
+      "SELECT meridian.use_scope('r0001', 'bert')",
+      'SET ROLE meridian_global_writer',
+      'SET search_path = r0004',
+    ];
+    for (const text of refused) {
+      await assert.rejects(asAnna(text), { code: 'ERR_STATEMENT_REFUSED' }, text);
+    }
+    const seen = await us.account('anna').transaction(async (tx) => {
+      await tx.query('UPDATE purse SET coins = 77');
+      // Refused before it is sent: the transaction goes on, and ends as its function says.
+      await tx.query('ROLLBACK').catch(() => undefined);
+      await tx.query('RESET ALL');
+      return tx.query('SELECT * FROM purse');
+    });
+    assert.deepEqual(seen.value.rows, [{ account_id: 'anna', coins: '77' }]);
+    const { all } = await rows();
+    assert.match(all, /"anna","what":"coins","value":"77"/);
+  });
+
+  test('the database refuses another group, and a connection left with another role', async () => {
+    const { database } = us.control.hello;
+    const leader = us.control.view.groups['us-east-1'];
+    const node = leader?.nodes.find(({ name }) => name === leader.leader);
+    const client = new pg.Client({ ...node?.address, ...database });
+    await client.connect();
+    const enter = (group: string): Promise<unknown> =>
+      client.query('SELECT meridian.enter($1, $2, $3, 1, $4)', [
+        group,
+        leader?.epoch,
+        'r0001',
+        'anna',
+      ]);
+    try {
+      await enter('us-east-1');
+      await assert.rejects(enter('eu-west-1'), { code: 'MR001' });
+      await client.query('SET ROLE meridian_global_writer');
+      await assert.rejects(enter('us-east-1'), { code: 'MR003' });
+    } finally {
+      await client.end();
+    }
+  });
+
   test('a start mends a fence that was altered, and leaves others alone', async () => {
     const policies = (): Promise<{ name: string; oid: string }[]> =>
       cluster.sql(
@@ -217,7 +296,7 @@ describe('the tenant fence', () => {
     for (const table of names) {
       assert.deepEqual(
         (await asAnna(`SELECT DISTINCT account_id FROM ${table}`)).map(
-          (row) => Object.values(row)[0],
+          (row): unknown => (row as { account_id: string }).account_id,
         ),
         ['anna'],
         table,

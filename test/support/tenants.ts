@@ -19,11 +19,16 @@ CREATE MATERIALIZED VIEW census AS SELECT account_id FROM purse;
 CREATE FUNCTION everyone() RETURNS SETOF text LANGUAGE sql AS $$ SELECT account_id FROM purse $$;`,
 } as const;
 
+export interface Clients {
+  readonly us: TestClient;
+  readonly eu: TestClient;
+}
+
 export interface Attempt {
   readonly name: string;
   /** Refused without the fence too, by the application's rights. */
   readonly neverAllowed?: true;
-  run(on: { readonly us: TestClient; readonly eu: TestClient }): Promise<unknown>;
+  run(on: Clients): Promise<unknown>;
 }
 
 const inTransaction = (name: string, ...texts: readonly string[]): Attempt => ({
@@ -158,7 +163,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   },
   {
     name: 'a prepared statement on a connection that served another account',
-    run: async ({ us }) => {
+    run: async ({ us }: Clients): Promise<unknown> => {
       const text = 'SELECT * FROM purse WHERE $1';
       // More than five runs: from then on the server may keep one plan for all.
       for (let run = 0; run < 7; run += 1) {
@@ -169,7 +174,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   },
   {
     name: 'a connection on which the other account failed',
-    run: async ({ us }) => {
+    run: async ({ us }: Clients): Promise<unknown> => {
       await us
         .account('bert')
         .transaction((tx) => tx.query('SELECT 1 / 0'))
@@ -177,5 +182,17 @@ export const ATTEMPTS: readonly Attempt[] = [
       return (await us.account('anna').transaction((tx) => tx.query('SELECT * FROM purse'))).value
         .rows;
     },
+  },
+  {
+    name: 'a rollback to a savepoint of the other account',
+    run: async ({ us }) =>
+      us
+        .transaction(['anna', 'bert'], async (tx) => {
+          await tx.bert.query('SAVEPOINT s');
+          await tx.anna.query('SELECT 1');
+          await tx.anna.query('ROLLBACK TO s');
+          return tx.anna.query('SELECT * FROM purse');
+        })
+        .then((done) => done.value.rows),
   },
 ];

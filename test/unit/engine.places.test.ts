@@ -10,7 +10,12 @@ const declared = (change: Partial<Declaration> = {}): DesiredState =>
   desiredState(
     {
       ...{ regions: REGIONS, primaryRegion: 'us-east', survive: 'zone', tables: {} },
-      ...{ groupsPerRegion: 1, rangesPerRegion: 1, latency: { matrix: LATENCY } },
+      ...{
+        groupsPerRegion: 1,
+        rangesPerRegion: 1,
+        tenantFence: true,
+        latency: { matrix: LATENCY },
+      },
       ...change,
     },
     { database: [], regional: [] },

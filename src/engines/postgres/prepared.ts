@@ -23,7 +23,7 @@ export function statementName(
   const name = known.get(key);
   if (name !== undefined) return name;
   if (known.size >= NAMES_MAX) return undefined;
-  const made = `s${String(known.size + 1)}`;
+  const made = `meridian_${String(known.size + 1)}`;
   known.set(key, made);
   return made;
 }

@@ -20,12 +20,15 @@ const STALE = `RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_STALE_ROUTE}', MESSAG
 const LOOK = `SELECT g.name, g.epoch, r.epoch AS range_epoch, r.state INTO v
   FROM meridian.group_state g LEFT JOIN meridian.range r ON r.name = p_range;`;
 
-/** In the transaction's own snapshot, on leaders and replicas alike. */
-const CHECK_PLACE = `
+/** First of all: another role may not even read what the other checks need. */
+const CHECK_ROLE = `
   IF current_user <> session_user THEN
     RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_SOILED}',
       MESSAGE = 'the connection has been left with another role';
-  END IF;
+  END IF;`;
+
+/** In the transaction's own snapshot, on leaders and replicas alike. */
+const CHECK_PLACE = `
   IF v.name IS DISTINCT FROM p_group THEN
     ${STALE} pg_catalog.format('this node belongs to group %s, not %s', v.name, p_group);
   END IF;
@@ -51,6 +54,7 @@ CREATE FUNCTION meridian.enter(
 DECLARE
   v record;
 BEGIN
+  ${CHECK_ROLE}
   IF pg_catalog.pg_is_in_recovery() THEN
     ${STALE} 'this node does not lead its group';
   END IF;
@@ -70,6 +74,7 @@ DECLARE
   v_age_ms double precision;
   v record;
 BEGIN
+  ${CHECK_ROLE}
   -- A leader is as fresh as can be, once it proves that it still leads.
   IF NOT pg_catalog.pg_is_in_recovery() THEN
     PERFORM meridian.enter(p_group, p_group_epoch, p_range, p_range_epoch, p_account);

@@ -29,6 +29,7 @@ import type {
   StatementResult,
 } from '../connector.ts';
 import { driverStatement, statementResult } from './driver-statement.ts';
+import { inspect } from './inspection.ts';
 import { parseReached, REACHED_SQL, type ReachedRow } from './position-wait.ts';
 import { quoteIdentifier } from './quote.ts';
 import { ROLE } from './roles.ts';
@@ -61,6 +62,8 @@ export class PostgresTransaction implements SessionTransaction {
   #refusal: unknown;
   /** Why the connection may not go back to the pool. */
   #broken: Error | undefined;
+  /** A statement left something behind on it; a new one is certain, whatever it was. */
+  #soiled = false;
 
   constructor(client: pg.PoolClient, target: SessionTarget, signal: AbortSignal) {
     this.#client = client;
@@ -82,8 +85,17 @@ export class PostgresTransaction implements SessionTransaction {
   }
 
   async query(scope: number, statement: Statement): Promise<StatementResult> {
+    const { refusal, soils, unsettles } = inspect(statement.text);
+    if (refusal !== undefined) {
+      const { what, remedy } = refusal;
+      throw new MeridianError('ERR_STATEMENT_REFUSED', `not sent: ${what}`, { remedy });
+    }
     const range = this.#target.scopes[scope]?.range?.name ?? '';
-    return this.#query(scope, driverStatement(this.#client, range, statement));
+    const result = this.#query(scope, driverStatement(this.#client, range, statement));
+    // It is on its way by now: what is sent behind it meets what it leaves.
+    if (soils) this.#soiled = true;
+    if (unsettles) this.#scope = -1;
+    return result;
   }
 
   savepoint(name: string): Promise<void> {
@@ -309,7 +321,7 @@ export class PostgresTransaction implements SessionTransaction {
     this.#state = 'closed';
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#client.off('error', this.#onLost);
-    this.#client.release(this.#broken);
+    this.#client.release(this.#broken ?? this.#soiled);
   }
 }
 
