@@ -9,6 +9,7 @@ export type {
   TrafficConfig,
 } from './config/define.ts';
 export type {
+  AccessLogConfig,
   AuthenticationConfig,
   GatewayConfig,
   IssuerConfig,

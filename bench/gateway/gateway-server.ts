@@ -15,7 +15,7 @@ export interface GatewaySetup {
   readonly options: Partial<GatewayOptions>;
 }
 
-const defaults = resolveGateway({}, { regions: [], base: '/' });
+const defaults = resolveGateway({}, { regions: [], base: '/', dataDirectory: '/' });
 
 async function start(setup: GatewaySetup): Promise<Gateway> {
   return startGateway({

@@ -3,7 +3,7 @@
  * so that docs/reference/config.md can be compared with it in both directions.
  */
 import type { LogLevel } from '../kernel/log.ts';
-import type { AccountSource, GatewayOptions } from '../gateway/options.ts';
+import type { AccessLogOptions, AccountSource, GatewayOptions } from '../gateway/options.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
 
 export const DEFAULTS = {
@@ -44,6 +44,12 @@ export const DEFAULTS = {
     rateLimits: { keysMax: 65_536 },
     trustedProxies: [] as readonly string[],
     forwardedHeader: 'x-forwarded-for' as GatewayOptions['forwardedHeader'],
+    accessLog: {
+      account: true,
+      clientAddress: 'truncated' as AccessLogOptions['clientAddress'],
+      fileBytesMax: 67_108_864,
+      filesMax: 3,
+    },
     listenAddress: '127.0.0.1',
     basePort: 8_080,
     bodyLimitBytes: 1_048_576,

@@ -125,6 +125,35 @@ export interface RateLimitsConfig {
   readonly keysMax?: number | undefined;
 }
 
+export interface AccessLogConfig {
+  /**
+   * Folder of the files `gateway.<region>.access.log`, relative to the configuration file; `logs` of
+   * the data directory unless stated.
+   * @defaultValue none
+   */
+  readonly directory?: string | undefined;
+  /**
+   * Lines name the account.
+   * @defaultValue true
+   */
+  readonly account?: boolean | undefined;
+  /**
+   * How much of a client's address lines show: 'truncated' is the /24 of IPv4 and the /48 of IPv6.
+   * @defaultValue 'truncated'
+   */
+  readonly clientAddress?: 'full' | 'truncated' | 'none' | undefined;
+  /**
+   * A file that would become longer is renamed, and a new one begun.
+   * @defaultValue 67108864
+   */
+  readonly fileBytesMax?: number | undefined;
+  /**
+   * Renamed files that are kept.
+   * @defaultValue 3
+   */
+  readonly filesMax?: number | undefined;
+}
+
 export interface GatewayConfig<Region extends string = string> {
   /**
    * Where a request names its account, tried in order; made by `accountFromPath`,
@@ -153,6 +182,11 @@ export interface GatewayConfig<Region extends string = string> {
    * @defaultValue 'x-forwarded-for'
    */
   readonly forwardedHeader?: 'x-forwarded-for' | 'forwarded' | undefined;
+  /**
+   * One JSON line for each request, without secrets. `{}` takes every default; false writes none.
+   * @defaultValue none
+   */
+  readonly accessLog?: false | AccessLogConfig | undefined;
   /**
    * IP address that gateways listen at. They speak plain HTTP: beyond loopback, put a proxy with TLS
    * before them.

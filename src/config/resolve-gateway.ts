@@ -1,6 +1,7 @@
 /** Fills in the gateway's defaults. Pure; the declaration passed all checks. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type {
+  AccessLogOptions,
   AccountSource,
   AuthenticationOptions,
   GatewayOptions,
@@ -12,6 +13,7 @@ import type {
 import type { Region } from '../topology/region.ts';
 import { DEFAULTS } from './defaults.ts';
 import type {
+  AccessLogConfig,
   AuthenticationConfig,
   GatewayConfig,
   IssuerConfig,
@@ -79,13 +81,30 @@ function resolveLimits(given: RateLimitsConfig): RateLimitOptions {
   };
 }
 
-/** `base` is where relative paths start. */
-export function resolveGateway(
-  gateway: GatewayConfig,
-  around: { readonly regions: readonly Region[]; readonly base: string },
-): GatewayOptions {
+function resolveLog(given: AccessLogConfig, around: Around): AccessLogOptions {
+  const defaults = DEFAULTS.gateway.accessLog;
+  return {
+    directory:
+      given.directory === undefined
+        ? join(around.dataDirectory, 'logs')
+        : resolve(around.base, given.directory),
+    account: given.account ?? defaults.account,
+    clientAddress: given.clientAddress ?? defaults.clientAddress,
+    fileBytesMax: given.fileBytesMax ?? defaults.fileBytesMax,
+    filesMax: given.filesMax ?? defaults.filesMax,
+  };
+}
+
+interface Around {
+  readonly regions: readonly Region[];
+  /** Where relative paths start. */
+  readonly base: string;
+  readonly dataDirectory: string;
+}
+
+export function resolveGateway(gateway: GatewayConfig, around: Around): GatewayOptions {
   const defaults = DEFAULTS.gateway;
-  const { authentication, rateLimits } = gateway;
+  const { authentication, rateLimits, accessLog = false } = gateway;
   const names = around.regions.map((region) => region.name);
   return {
     account: (gateway.account ?? defaults.account).map(lowerCaseHeader),
@@ -95,6 +114,7 @@ export function resolveGateway(
     ...(rateLimits === undefined ? {} : { rateLimits: resolveLimits(rateLimits) }),
     trustedProxies: gateway.trustedProxies ?? defaults.trustedProxies,
     forwardedHeader: gateway.forwardedHeader ?? defaults.forwardedHeader,
+    ...(accessLog === false ? {} : { accessLog: resolveLog(accessLog, around) }),
     listenAddress: gateway.listenAddress ?? defaults.listenAddress,
     ports: gatewayPorts(names, gateway),
     bodyLimitBytes: gateway.bodyLimitBytes ?? defaults.bodyLimitBytes,

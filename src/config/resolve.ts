@@ -58,6 +58,7 @@ function resolveEngine(
 export function resolveConfig(config: MeridianConfig, configFile: string): ResolvedConfig {
   const base = dirname(configFile);
   const regions = resolveRegions(config);
+  const dataDirectory = resolve(base, config.dataDirectory ?? DEFAULTS.dataDirectory);
   const startTimeoutMs = config.startTimeoutMs ?? DEFAULTS.startTimeoutMs;
   const heartbeat = {
     activeMs: config.heartbeat?.activeMs ?? DEFAULTS.heartbeat.activeMs,
@@ -76,7 +77,7 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     tables: config.tables,
     tenantFence: config.tenantFence ?? DEFAULTS.tenantFence,
     ...(config.app === undefined ? {} : { app: resolveApp(config.app, base) }),
-    gateway: resolveGateway(config.gateway ?? {}, { regions, base }),
+    gateway: resolveGateway(config.gateway ?? {}, { regions, base, dataDirectory }),
     ...(config.traffic === undefined
       ? {}
       : {
@@ -85,7 +86,7 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
             directory: resolve(base, config.traffic.directory ?? DEFAULTS.traffic.directory),
           },
         }),
-    dataDirectory: resolve(base, config.dataDirectory ?? DEFAULTS.dataDirectory),
+    dataDirectory,
     controlPort: config.controlPort ?? DEFAULTS.controlPort,
     startTimeoutMs,
     heartbeat,

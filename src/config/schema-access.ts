@@ -1,4 +1,4 @@
-/** The shape of what the gateway lets in: issuers of bearer tokens, rate limits, trusted proxies. */
+/** The shape of what the gateway lets in: issuers of bearer tokens, rate limits, trusted proxies; and its log. */
 import { z } from 'zod';
 import { networksOf } from '../gateway/network.ts';
 import { flag, integer, number, oneOf, path, text, timeout } from './schema-values.ts';
@@ -84,3 +84,17 @@ const PROXY = "an address, a network such as '10.0.0.0/8', 'loopback' or 'privat
 export const proxy = z
   .string({ error: PROXY })
   .refine((entry) => networksOf(entry) !== undefined, { error: PROXY });
+
+export const accessLog = z.union(
+  [
+    z.literal(false),
+    z.strictObject({
+      directory: path.optional(),
+      account: flag.optional(),
+      clientAddress: oneOf(['full', 'truncated', 'none']).optional(),
+      fileBytesMax: integer(65_536, 68_719_476_736).optional(),
+      filesMax: integer(0, 100).optional(),
+    }),
+  ],
+  { error: 'false, or an object; {} takes every default' },
+);

@@ -5,7 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { authentication, proxy, rateLimits } from './schema-access.ts';
+import { accessLog, authentication, proxy, rateLimits } from './schema-access.ts';
 import { integer, number, oneOf, path, text, timeout } from './schema-values.ts';
 
 const port = integer(0, 65_535);
@@ -140,6 +140,7 @@ const gateway = z.strictObject(
     rateLimits: rateLimits.optional(),
     trustedProxies: z.array(proxy, { error: 'an array of addresses and networks' }).optional(),
     forwardedHeader: oneOf(['x-forwarded-for', 'forwarded']).optional(),
+    accessLog: accessLog.optional(),
     listenAddress: z
       .string({ error: 'an IP address' })
       .refine((address) => isIP(address) !== 0, { error: 'an IP address' })

@@ -28,6 +28,8 @@ export interface AttemptOptions {
   readonly body: RequestBody | undefined;
   /** May a 421 be answered by routing anew? */
   readonly reroutable: boolean;
+  /** For the access log. */
+  readonly tally?: { bytesOut: number; truncated: boolean } | undefined;
   /** Writes the answer's head to the client. */
   readonly head: (status: number, answered: AnsweredHeaders) => void;
   /** Takes the connection of an app server that answered 101. */
@@ -106,6 +108,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onData(chunk: Buffer): boolean {
     if (this.#phase === 'relaying') {
       this.#flowing = true;
+      const { tally } = this.#options;
+      if (tally !== undefined) tally.bytesOut += chunk.length;
       if (this.#options.response.write(chunk)) return true;
       this.#options.response.once('drain', this.#resume);
       return false;
@@ -134,6 +138,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (phase === 'waiting') {
       this.#settle({ kind: 'failed', sent: this.#abort !== undefined, error });
     } else if (phase === 'relaying') {
+      // Before the response closes, which is when its line is written.
+      if (this.#options.tally !== undefined) this.#options.tally.truncated = true;
       // Half an answer must not look whole.
       this.#options.response.destroy();
       this.#settle({ kind: 'truncated', error });

@@ -29,14 +29,17 @@ export function bodyCutOff(): MeridianError {
 export class RequestBody extends Readable {
   readonly #source: IncomingMessage;
   readonly #limitBytes: number;
+  /** For the access log. */
+  readonly #tally: { bytesIn: number } | undefined;
   #bytes = 0;
   #started = false;
   #wanted = false;
 
-  constructor(source: IncomingMessage, limitBytes: number) {
+  constructor(source: IncomingMessage, limitBytes: number, tally?: { bytesIn: number }) {
     super({ highWaterMark: BUFFERED_BYTES });
     this.#source = source;
     this.#limitBytes = limitBytes;
+    this.#tally = tally;
     // The HTTP client stops listening when it is done; a late error is then nobody's.
     this.on('error', () => {});
   }
@@ -72,6 +75,7 @@ export class RequestBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
+    if (this.#tally !== undefined) this.#tally.bytesIn = this.#bytes;
     if (this.#bytes > this.#limitBytes) {
       this.destroy(bodyTooLarge(this.#limitBytes));
     } else if (!this.push(chunk)) {

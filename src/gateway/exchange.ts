@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { AccountHome } from '../topology/routing.ts';
+import type { AccessEntry } from './access-log.ts';
 import type { Admitted } from './access.ts';
 import { outcomeOf } from './retry.ts';
 import type { RequestToken } from './token.ts';
@@ -19,6 +20,8 @@ export interface ExchangeOptions {
   readonly allowedMs: number;
   /** Undefined for a plain request. */
   readonly upgrade: Upgrading | undefined;
+  /** Its line in the access log; undefined when there is none. */
+  readonly entry: AccessEntry | undefined;
 }
 
 /** A request that wants its connection for a WebSocket. */
@@ -47,6 +50,7 @@ export class Exchange {
   readonly id: string;
   readonly method: string;
   readonly upgrade: Upgrading | undefined;
+  readonly entry: AccessEntry | undefined;
   readonly tried = new Set<string>();
   home: AccountHome | undefined;
   attempts = 0;
@@ -66,6 +70,7 @@ export class Exchange {
     this.request = request;
     this.response = response;
     this.id = options.id;
+    this.entry = options.entry;
     this.method = request.method ?? 'GET';
     this.upgrade = options.upgrade;
     this.#clock = clock;

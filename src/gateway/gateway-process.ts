@@ -54,6 +54,7 @@ async function main(): Promise<void> {
     gateway = await startGateway({
       region,
       zone,
+      name: process.env['MERIDIAN_PROCESS'] ?? `gateway.${region}`,
       options,
       secrets: Object.fromEntries(
         secretVariables(options).map((name) => [name, process.env[name]]),

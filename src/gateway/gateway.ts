@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { ControlSubscription } from '../control/subscription.ts';
 import type { Clock } from '../kernel/clock.ts';
@@ -14,6 +15,8 @@ import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { Scope } from '../kernel/scope.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
+import { AccessLogFile } from './access-log-file.ts';
+import { accessLog, type AccessLog } from './access-log.ts';
 import { Access } from './access.ts';
 import { answerJson, type Answering } from './answer.ts';
 import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
@@ -36,6 +39,8 @@ export interface StartGatewayOptions {
   readonly log: Log;
   /** 0 picks a free one. */
   readonly port: number;
+  /** Of this process, for the access log's file; unless given, after the region. */
+  readonly name?: string;
   /** Values of the environment variables that hold shared secrets of issuers. */
   readonly secrets?: Readonly<Record<string, string | undefined>>;
 }
@@ -63,6 +68,7 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
   const counters = zeroCounters();
   const scope = new Scope();
   let draining = false;
+  const requestLog = openAccessLog(start, scope);
   const upstreams = new Upstreams({
     connectionsMax: options.concurrencyMax,
     bodyTimeoutMs: options.requestTimeoutMs,
@@ -82,7 +88,7 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
   });
   const proxy = new Proxy({
     ...start,
-    ...{ upstreams, tunnels, access, counters, draining: () => draining },
+    ...{ upstreams, tunnels, access, accessLog: requestLog, counters, draining: () => draining },
   });
   const server = createHttpServer(options, (request, response) => {
     if (request.url === '/healthz' || request.url === '/readyz') {
@@ -126,6 +132,20 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Opened first, so that it is closed last: with the lines of what was cut. */
+function openAccessLog(start: StartGatewayOptions, scope: Scope): AccessLog | undefined {
+  const { options, clock, log, region } = start;
+  if (options.accessLog === undefined) return undefined;
+  const { directory, fileBytesMax, filesMax } = options.accessLog;
+  const name = `${start.name ?? `gateway.${region}`}.access.log`;
+  const file = new AccessLogFile({
+    file: join(directory, name),
+    ...{ fileBytesMax, filesMax, clock, log },
+  });
+  scope.push('access log', () => file.close());
+  return accessLog({ options: options.accessLog, clock, write: file.write });
 }
 
 /** Releases what was opened before when it fails. */

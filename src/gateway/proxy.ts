@@ -14,6 +14,7 @@ import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
 import type { RoutedAppServer } from '../topology/routing.ts';
+import type { AccessEntry, AccessLog, Answered } from './access-log.ts';
 import type { Access, AccessRequest, Admitted } from './access.ts';
 import { readHead, readTimeAllowed } from './admission.ts';
 import { dropRest, refuse } from './answer.ts';
@@ -47,6 +48,7 @@ export interface ProxyOptions {
   readonly upstreams: Upstreams;
   readonly tunnels: Tunnels;
   readonly access: Access;
+  readonly accessLog: AccessLog | undefined;
   readonly counters: MutableCounters;
   readonly draining: () => boolean;
   readonly clock: Clock;
@@ -87,8 +89,10 @@ export class Proxy {
     const id = acceptedRequestId(request.headers[REQUEST_ID_HEADER]) ?? randomUUID();
     counters.requests += 1;
     counters.inFlight += 1;
+    const entry = this.#logEntry(request, id);
     response.once('close', () => {
       counters.inFlight -= 1;
+      if (entry !== undefined) this.#parts.accessLog?.finish(entry, answered(response, entry));
     });
     // Nothing listens to a request that was refused: its errors are the connection's end.
     request.on('error', () => {});
@@ -98,7 +102,7 @@ export class Proxy {
       const allowedMs = readTimeAllowed(request, options.requestTimeoutMs);
       const head = readHead(request, options);
       const admitted = this.#parts.access.admit(accessRequest(request, head));
-      const exchange = new Exchange({ request, response, clock, id, allowedMs, upgrade });
+      const exchange = new Exchange({ request, response, clock, id, allowedMs, upgrade, entry });
       const served =
         admitted instanceof Promise
           ? this.#serveAdmitted(exchange, head, admitted)
@@ -107,8 +111,14 @@ export class Proxy {
         this.#fail(exchange, error);
       });
     } catch (error) {
-      this.#refuse({ request, response, id }, error);
+      this.#refuse({ request, response, id, entry }, error);
     }
+  }
+
+  /** Undefined when no access log is written. */
+  #logEntry(request: IncomingMessage, id: string): AccessEntry | undefined {
+    const { method, url, socket } = request;
+    return this.#parts.accessLog?.begin({ id, method, url, address: socket.remoteAddress });
   }
 
   /** Cheap refusals that need nothing of the request. */
@@ -147,6 +157,12 @@ export class Proxy {
 
   async #serve(exchange: Exchange, asked: Asked): Promise<void> {
     const { control, upstreams, region, zone, counters } = this.#parts;
+    const { entry } = exchange;
+    if (entry !== undefined) {
+      entry.address = asked.client.address;
+      entry.account = asked.account;
+      entry.issuer = asked.identity?.issuer;
+    }
     const forwarding = await this.#prepare(exchange, asked);
     for (;;) {
       exchange.signal.throwIfAborted();
@@ -165,6 +181,11 @@ export class Proxy {
       await this.#pauseBefore(exchange, route.server);
       exchange.attempts += 1;
       counters.forwarded[route.why] += 1;
+      if (entry !== undefined) {
+        entry.attempts = exchange.attempts;
+        entry.route = route.why;
+        entry.server = route.server.name;
+      }
       const { outcome, replayable } = await this.#attempt(exchange, forwarding, route.server);
       if (outcome.kind === 'answered') {
         dropRest({ request: exchange.request, clock: this.#parts.clock });
@@ -193,6 +214,7 @@ export class Proxy {
     const length = asked.contentLength;
     const streamed = length === undefined || length > REPLAY_BYTES_MAX;
     const whole = streamed || length === 0 ? undefined : await readWhole(request, exchange.signal);
+    if (whole !== undefined && exchange.entry !== undefined) exchange.entry.bytesIn = whole.length;
     const headers = requestHeaders({
       rawHeaders: request.rawHeaders,
       connection: request.headers.connection,
@@ -217,11 +239,12 @@ export class Proxy {
     const { asked, whole, headers } = forwarding;
     const { upgrade } = exchange;
     const body = forwarding.streamed
-      ? new RequestBody(exchange.request, options.bodyLimitBytes)
+      ? new RequestBody(exchange.request, options.bodyLimitBytes, exchange.entry)
       : undefined;
     const attempt = new Attempt({
       response: exchange.response,
       body,
+      tally: exchange.entry,
       reroutable:
         asked.account !== undefined && !exchange.rerouted && exchange.attempts < ATTEMPTS_MAX,
       head: (status, answered) => {
@@ -363,7 +386,7 @@ export class Proxy {
     this.#refuse(exchange, exchange.expired ? exchange.deadlineExceeded() : error);
   }
 
-  #refuse(to: Pick<Exchange, 'request' | 'response' | 'id'>, error: unknown): void {
+  #refuse(to: Pick<Exchange, 'request' | 'response' | 'id' | 'entry'>, error: unknown): void {
     const { request, response, id } = to;
     const { counters, clock, log, draining } = this.#parts;
     let refusal: MeridianError;
@@ -376,6 +399,7 @@ export class Proxy {
       });
       refusal = new MeridianError('ERR_INTERNAL', 'the gateway failed', { cause: error });
     }
+    if (to.entry !== undefined) to.entry.code = refusal.code;
     counters.refused[refusal.code] = (counters.refused[refusal.code] ?? 0) + 1;
     if (response.headersSent) {
       response.destroy();
@@ -383,6 +407,13 @@ export class Proxy {
     }
     refuse({ request, response, clock, last: draining() }, refusal, id);
   }
+}
+
+function answered(response: ServerResponse, entry: AccessEntry): Answered {
+  return {
+    status: response.headersSent ? response.statusCode : undefined,
+    aborted: !response.writableFinished && !entry.truncated,
+  };
 }
 
 function accessRequest(request: IncomingMessage, head: Head): AccessRequest {
