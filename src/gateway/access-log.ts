@@ -5,10 +5,13 @@
  * account's id get into a line; headers, cookies, tokens and claims never do. Health checks of the
  * gateway itself are not logged.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
+import type { Admitted } from './access.ts';
 import { originForm } from './headers.ts';
 import { truncatedAddress } from './network.ts';
 import type { AccessLogOptions } from './options.ts';
+import type { RouteReason } from './route.ts';
 
 /** What is known of a request so far; filled in while it is served. */
 export interface AccessEntry {
@@ -22,7 +25,7 @@ export interface AccessEntry {
   /** Name of the token's issuer. */
   issuer: string | undefined;
   /** Why that server (route.ts). */
-  route: string | undefined;
+  route: RouteReason | undefined;
   server: string | undefined;
   /** Servers asked. */
   attempts: number;
@@ -36,16 +39,17 @@ export interface AccessEntry {
 }
 
 export interface AccessLog {
-  begin(request: {
-    readonly id: string;
-    readonly method: string | undefined;
-    readonly url: string | undefined;
-    readonly address: string | undefined;
-  }): AccessEntry;
-  finish(entry: AccessEntry, answer: Answered): void;
+  begin(request: LoggedRequest, id: string): AccessEntry;
+  /** Once, when the response is closed. */
+  finish(entry: AccessEntry, response: LoggedResponse): void;
 }
 
-export interface Answered {
+type LoggedRequest = Pick<IncomingMessage, 'method' | 'url'> & {
+  readonly socket: Pick<IncomingMessage['socket'], 'remoteAddress'>;
+};
+type LoggedResponse = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFinished'>;
+
+interface Answered {
   /** Undefined when no head was sent. */
   readonly status: number | undefined;
   /** The client closed before it had everything. */
@@ -62,12 +66,12 @@ export function accessLog(parts: {
 }): AccessLog {
   const { options, clock, write } = parts;
   return {
-    begin: ({ id, method, url, address }) => ({
+    begin: ({ method, url, socket }, id) => ({
       id,
       method: method ?? '',
       path: withoutQuery(url ?? ''),
       startedMs: clock.monotonicMs(),
-      address,
+      address: socket.remoteAddress,
       account: undefined,
       issuer: undefined,
       route: undefined,
@@ -78,16 +82,38 @@ export function accessLog(parts: {
       bytesOut: 0,
       truncated: false,
     }),
-    finish: (entry, answered) => {
-      const durationMs = clock.monotonicMs() - entry.startedMs;
-      const facts = { durationMs, time: new Date(clock.now()).toISOString(), ...answered };
+    finish: (entry, response) => {
+      const facts = {
+        time: new Date(clock.now()).toISOString(),
+        durationMs: clock.monotonicMs() - entry.startedMs,
+        status: response.headersSent ? response.statusCode : undefined,
+        aborted: !response.writableFinished && !entry.truncated,
+      };
       write(accessLine(entry, facts, options));
     },
   };
 }
 
+export function noteAdmitted(entry: AccessEntry | undefined, admitted: Admitted): void {
+  if (entry === undefined) return;
+  entry.address = admitted.client.address;
+  entry.account = admitted.account;
+  entry.issuer = admitted.identity?.issuer;
+}
+
+/** Once for each server that is asked. */
+export function noteRoute(
+  entry: AccessEntry | undefined,
+  route: { readonly why: RouteReason; readonly server: { readonly name: string } },
+): void {
+  if (entry === undefined) return;
+  entry.attempts += 1;
+  entry.route = route.why;
+  entry.server = route.server.name;
+}
+
 /** What is undefined or usual (no retry, not aborted) is left out. Pure. */
-export function accessLine(
+function accessLine(
   entry: AccessEntry,
   facts: Answered & { readonly durationMs: number; readonly time: string },
   options: Pick<AccessLogOptions, 'account' | 'clientAddress'>,

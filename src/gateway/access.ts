@@ -6,7 +6,7 @@
  * tokens costs little; the token before the account's limit, so that only those who may use an account
  * use up its limit. A token that is remembered is answered synchronously, without a promise.
  */
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError } from '../kernel/errors.ts';
 import type { AccountId } from '../topology/routing.ts';
@@ -29,6 +29,16 @@ export interface AccessRequest {
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
   readonly peer: Pick<Peer, 'address' | 'encrypted'>;
+}
+
+/** `head` is what was read of the request already. */
+export function accessRequest(
+  request: IncomingMessage,
+  head: Pick<AccessRequest, 'path' | 'host'>,
+): AccessRequest {
+  const { method = 'GET', headers, rawHeaders, socket } = request;
+  const peer = { address: socket.remoteAddress, encrypted: 'encrypted' in socket };
+  return { method, path: head.path, host: head.host, headers, rawHeaders, peer };
 }
 
 export interface Admitted {

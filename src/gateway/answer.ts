@@ -4,7 +4,8 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
-import type { MeridianError } from '../kernel/errors.ts';
+import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
 import { OUTCOME_HEADER, REQUEST_ID_HEADER } from './headers.ts';
 import { refusalHeaders } from './refusal-headers.ts';
 
@@ -23,6 +24,14 @@ export interface Answering {
   readonly clock: Clock;
   /** Close the connection after this answer. */
   readonly last: boolean;
+}
+
+/** The error to answer with; what is none of ours is a fault of ours, and is logged. */
+export function refusalOf(error: unknown, log: Log, requestId: string): MeridianError {
+  if (isMeridianError(error)) return error;
+  const reason = messageOf(error);
+  log.error('a request failed for a reason of our own', { requestId, reason });
+  return new MeridianError('ERR_INTERNAL', 'the gateway failed', { cause: error });
 }
 
 export function refuse(to: Answering, error: MeridianError, requestId: string): void {

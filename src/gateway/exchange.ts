@@ -126,6 +126,14 @@ export class Exchange {
   }
 }
 
+/** What routing and retrying depend on, as it is now. */
+export function routeState(
+  exchange: Exchange,
+): Pick<Exchange, 'home' | 'tried' | 'method' | 'attempts'> {
+  const { home, tried, routedAs, attempts } = exchange;
+  return { home, tried, method: routedAs, attempts };
+}
+
 /** The promise's result, or the signal's reason as soon as it aborts. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -14,14 +14,21 @@ import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
 import type { RoutedAppServer } from '../topology/routing.ts';
-import type { AccessEntry, AccessLog, Answered } from './access-log.ts';
-import type { Access, AccessRequest, Admitted } from './access.ts';
+import { noteAdmitted, noteRoute, type AccessLog } from './access-log.ts';
+import { accessRequest, type Access, type Admitted } from './access.ts';
 import { readHead, readTimeAllowed } from './admission.ts';
-import { dropRest, refuse } from './answer.ts';
+import { dropRest, refusalOf, refuse } from './answer.ts';
 import { Attempt, type AttemptOutcome } from './attempt.ts';
 import { readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
 import type { MutableCounters } from './counters.ts';
-import { Exchange, unlessAborted, type Asked, type Head, type Upgrading } from './exchange.ts';
+import {
+  Exchange,
+  routeState,
+  unlessAborted,
+  type Asked,
+  type Head,
+  type Upgrading,
+} from './exchange.ts';
 import {
   acceptedRequestId,
   requestHeaders,
@@ -89,10 +96,10 @@ export class Proxy {
     const id = acceptedRequestId(request.headers[REQUEST_ID_HEADER]) ?? randomUUID();
     counters.requests += 1;
     counters.inFlight += 1;
-    const entry = this.#logEntry(request, id);
+    const entry = this.#parts.accessLog?.begin(request, id);
     response.once('close', () => {
       counters.inFlight -= 1;
-      if (entry !== undefined) this.#parts.accessLog?.finish(entry, answered(response, entry));
+      if (entry !== undefined) this.#parts.accessLog?.finish(entry, response);
     });
     // Nothing listens to a request that was refused: its errors are the connection's end.
     request.on('error', () => {});
@@ -113,12 +120,6 @@ export class Proxy {
     } catch (error) {
       this.#refuse({ request, response, id, entry }, error);
     }
-  }
-
-  /** Undefined when no access log is written. */
-  #logEntry(request: IncomingMessage, id: string): AccessEntry | undefined {
-    const { method, url, socket } = request;
-    return this.#parts.accessLog?.begin({ id, method, url, address: socket.remoteAddress });
   }
 
   /** Cheap refusals that need nothing of the request. */
@@ -157,12 +158,7 @@ export class Proxy {
 
   async #serve(exchange: Exchange, asked: Asked): Promise<void> {
     const { control, upstreams, region, zone, counters } = this.#parts;
-    const { entry } = exchange;
-    if (entry !== undefined) {
-      entry.address = asked.client.address;
-      entry.account = asked.account;
-      entry.issuer = asked.identity?.issuer;
-    }
+    noteAdmitted(exchange.entry, asked);
     const forwarding = await this.#prepare(exchange, asked);
     for (;;) {
       exchange.signal.throwIfAborted();
@@ -181,11 +177,7 @@ export class Proxy {
       await this.#pauseBefore(exchange, route.server);
       exchange.attempts += 1;
       counters.forwarded[route.why] += 1;
-      if (entry !== undefined) {
-        entry.attempts = exchange.attempts;
-        entry.route = route.why;
-        entry.server = route.server.name;
-      }
+      noteRoute(exchange.entry, route);
       const { outcome, replayable } = await this.#attempt(exchange, forwarding, route.server);
       if (outcome.kind === 'answered') {
         dropRest({ request: exchange.request, clock: this.#parts.clock });
@@ -389,16 +381,7 @@ export class Proxy {
   #refuse(to: Pick<Exchange, 'request' | 'response' | 'id' | 'entry'>, error: unknown): void {
     const { request, response, id } = to;
     const { counters, clock, log, draining } = this.#parts;
-    let refusal: MeridianError;
-    if (isMeridianError(error)) {
-      refusal = error;
-    } else {
-      log.error('a request failed for a reason of our own', {
-        requestId: id,
-        reason: messageOf(error),
-      });
-      refusal = new MeridianError('ERR_INTERNAL', 'the gateway failed', { cause: error });
-    }
+    const refusal = refusalOf(error, log, id);
     if (to.entry !== undefined) to.entry.code = refusal.code;
     counters.refused[refusal.code] = (counters.refused[refusal.code] ?? 0) + 1;
     if (response.headersSent) {
@@ -407,22 +390,4 @@ export class Proxy {
     }
     refuse({ request, response, clock, last: draining() }, refusal, id);
   }
-}
-
-function answered(response: ServerResponse, entry: AccessEntry): Answered {
-  return {
-    status: response.headersSent ? response.statusCode : undefined,
-    aborted: !response.writableFinished && !entry.truncated,
-  };
-}
-
-function accessRequest(request: IncomingMessage, head: Head): AccessRequest {
-  const { method = 'GET', headers, rawHeaders, socket } = request;
-  const peer = { address: socket.remoteAddress, encrypted: 'encrypted' in socket };
-  return { method, path: head.path, host: head.host, headers, rawHeaders, peer };
-}
-
-function routeState(exchange: Exchange): Pick<Exchange, 'home' | 'tried' | 'method' | 'attempts'> {
-  const { home, tried, routedAs, attempts } = exchange;
-  return { home, tried, method: routedAs, attempts };
 }

@@ -20,9 +20,9 @@ function line(url: string, options: Partial<Shown> = {}): Record<string, unknown
     clock: systemClock,
     write: (text) => lines.push(text),
   });
-  const entry = log.begin({ id: 'r-1', method: 'GET', url, address: '203.0.113.7' });
+  const entry = log.begin({ method: 'GET', url, socket: { remoteAddress: '203.0.113.7' } }, 'r-1');
   entry.account = 'alice';
-  log.finish(entry, { status: 200, aborted: false });
+  log.finish(entry, { headersSent: true, statusCode: 200, writableFinished: true });
   assert.equal(lines.length, 1);
   assert.equal(lines[0]?.indexOf('\n'), (lines[0]?.length ?? 0) - 1);
   return JSON.parse(lines[0] ?? '') as Record<string, unknown>;
