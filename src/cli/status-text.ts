@@ -80,6 +80,17 @@ function regionLines(report: StatusReport): RegionLine[] {
   });
 }
 
+/** Only where there are some: rows they changed are locked until they are decided. */
+function inDoubtLines(groups: readonly GroupStatus[]): string[] {
+  return groups.flatMap(({ name, inDoubt }) => {
+    if (inDoubt === null || inDoubt.count === 0) return [];
+    const { count, oldestMs } = inDoubt;
+    return [
+      `in doubt in ${name}: ${String(count)} prepared transaction${count === 1 ? '' : 's'}, oldest ${formatMs(oldestMs)}`,
+    ];
+  });
+}
+
 export function statusText(report: StatusReport): string {
   const head =
     `${report.engine}, survives the loss of a ${report.survive}, up since ${report.startedAt}` +
@@ -87,7 +98,7 @@ export function statusText(report: StatusReport): string {
   const sections = [
     [head],
     [...formatTable(regionLines(report), REGIONS), '* primary region'],
-    formatTable(report.groups, GROUPS),
+    [...formatTable(report.groups, GROUPS), ...inDoubtLines(report.groups)],
     formatTable(report.nodes, NODES),
     formatTable(report.gateways, processes('GATEWAY')),
     ...(report.appServers.length > 0

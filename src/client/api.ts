@@ -119,6 +119,13 @@ export interface ClientCounters {
   /** By error code. */
   readonly retries: Readonly<Record<string, number>>;
   readonly commitsUnknown: number;
+  /** Commits over several groups. */
+  readonly crossGroupCommitted: number;
+  /** Attempts at them that were rolled back, once they had begun to commit. */
+  readonly crossGroupAborted: number;
+  readonly crossGroupUnknown: number;
+  /** Halves that recovery finished, this process's own and others'. */
+  readonly crossGroupRecovered: number;
 }
 
 export interface MeridianClient extends AsyncDisposable {
@@ -131,7 +138,11 @@ export interface MeridianClient extends AsyncDisposable {
     id: AccountId,
     options?: { readonly fresh?: boolean; readonly signal?: AbortSignal },
   ): Promise<AccountHome>;
-  /** One serializable transaction over accounts of one group; ERR_CROSS_GROUP_TRANSACTION otherwise. */
+  /**
+   * One transaction over several accounts: all of it or nothing. Serializable when they live in one
+   * group; over several, serializable in each of them (docs/guides/transactions.md says what that
+   * leaves open). ERR_CROSS_GROUP_TRANSACTION on an engine that cannot do that.
+   */
   transaction<const Ids extends readonly AccountId[], T>(
     ids: Ids,
     run: (handles: Readonly<Record<Ids[number], Transaction>>) => Promise<T>,

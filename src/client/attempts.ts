@@ -4,6 +4,7 @@
  */
 import type { ControlSubscription } from '../control/subscription.ts';
 import type { Connector, Scope, SessionTarget } from '../engines/connector.ts';
+import { present } from '../kernel/assert.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
@@ -12,6 +13,7 @@ import { formatToken } from '../topology/position.ts';
 import type { RoutingView } from '../topology/routing.ts';
 import type { Committed } from './api.ts';
 import type { Counters } from './counters.ts';
+import { acrossGroups, type CrossGroupServices } from './cross-group.ts';
 import { startDeadline, type Deadline } from './deadline.ts';
 import { handleOn, type Handle } from './handle.ts';
 import type { ClientLimits } from './options.ts';
@@ -24,6 +26,16 @@ export interface AttemptServices {
   readonly control: ControlSubscription;
   readonly limits: ClientLimits;
   readonly counters: Counters;
+  /** Undefined: the engine cannot. */
+  readonly crossGroup?: CrossGroupServices | undefined;
+}
+
+/** A transaction in several groups. */
+export interface CrossGroupRoute {
+  /** One a group, in the order of the accounts. */
+  readonly targets: readonly SessionTarget[];
+  /** Of each handle: its target, and which of the target's scopes. */
+  readonly places: readonly { readonly target: number; readonly scope: number }[];
 }
 
 export interface Work<T> {
@@ -34,7 +46,7 @@ export interface Work<T> {
   route(
     view: RoutingView,
     hints: { readonly fresh: boolean; readonly leader: boolean; readonly deadline: Deadline },
-  ): Promise<SessionTarget>;
+  ): Promise<SessionTarget | CrossGroupRoute>;
   run(handles: readonly Handle[]): Promise<T>;
   /** False: a failure is final, whatever it is; default: true. */
   readonly mayRunAgain?: (() => boolean) | undefined;
@@ -56,11 +68,13 @@ export async function runAttempts<T>(
   try {
     for (let attempt = 1; ; attempt += 1) {
       const { view } = control;
-      let target: SessionTarget | undefined;
+      let target: SessionTarget | CrossGroupRoute | undefined;
       let failure: MeridianError;
       try {
         target = await work.route(view, hints);
-        return await attemptOnce(services, { work, target, attempt, deadline });
+        return 'targets' in target
+          ? await attemptAcross(services, { work, route: target, attempt, deadline })
+          : await attemptOnce(services, { work, target, attempt, deadline });
       } catch (error) {
         // The application's own error ends the transaction: it is not ours to judge.
         if (!isMeridianError(error)) throw error;
@@ -69,7 +83,8 @@ export async function runAttempts<T>(
       if (failure.outcome === 'unknown') counters.add('commitsUnknown');
       else if (deadline.signal.aborted) throw deadline.error();
       if (work.mayRunAgain?.() === false) throw failure;
-      const onReplica = target?.access.kind === 'replica-read';
+      const onReplica =
+        target !== undefined && 'access' in target && target.access.kind === 'replica-read';
       const retriesMax = work.retriesMax ?? limits.retriesMax;
       const verdict = judge({ error: failure, attempt, retriesMax, onReplica });
       if (verdict.kind === 'give-up') throw givenUp(failure, attempt, retriesMax);
@@ -116,6 +131,41 @@ async function attemptOnce<T>(
   } finally {
     await session.rollback();
   }
+}
+
+async function attemptAcross<T>(
+  services: AttemptServices,
+  once: {
+    readonly work: Work<T>;
+    readonly route: CrossGroupRoute;
+    readonly attempt: number;
+    readonly deadline: Deadline;
+  },
+): Promise<Committed<T>> {
+  const { work, route, attempt, deadline } = once;
+  const groups = route.targets.map((target) => target.group);
+  if (services.crossGroup === undefined) {
+    throw new MeridianError(
+      'ERR_CROSS_GROUP_TRANSACTION',
+      `the accounts live in several replication groups: ${groups.join(', ')}`,
+      { details: { groups } },
+    );
+  }
+  const { value, positions, node } = await acrossGroups(services.crossGroup, {
+    targets: route.targets,
+    deadline,
+    run: (sessions) =>
+      work.run(
+        route.places.map(({ target, scope }) =>
+          handleOn(present(sessions[target], 'a session'), {
+            scope,
+            attempt,
+            signal: deadline.signal,
+          }),
+        ),
+      ),
+  });
+  return { value, token: formatToken(positions), attempts: attempt, node };
 }
 
 async function newerView(

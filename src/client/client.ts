@@ -14,9 +14,11 @@ import type {
   Transaction,
   TransactionOptions,
 } from './api.ts';
-import { runAttempts, type AttemptServices, type Work } from './attempts.ts';
+import { runAttempts, type AttemptServices, type CrossGroupRoute, type Work } from './attempts.ts';
 import { groupOf } from './choose-node.ts';
+import type { PhaseObserver } from './cross-group.ts';
 import { checkAccountId, Directory, type LocateOptions } from './directory.ts';
+import { Resolver } from './resolver.ts';
 import {
   accountReadRoute,
   globalWriteRoute,
@@ -32,6 +34,8 @@ export interface ClientParts {
   readonly services: AttemptServices;
   readonly region: string;
   readonly newId: () => string;
+  /** Told of each step of a transaction over several groups, and waited for. */
+  readonly observe?: PhaseObserver | undefined;
 }
 
 /** What the parts of one client share. */
@@ -45,11 +49,14 @@ interface Shared {
 export function createClient(parts: ClientParts): MeridianClient & {
   readonly control: ControlSubscription;
 } {
-  const { services, region } = parts;
+  const { region } = parts;
+  const resolver = resolverOf(parts.services);
+  const services = withCrossGroup(parts, resolver);
   const directory = new Directory(services);
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closed ??= (async () => {
+      await resolver?.close();
       await services.control[Symbol.asyncDispose]();
       await services.connector[Symbol.asyncDispose]();
     })();
@@ -93,6 +100,21 @@ export function createClient(parts: ClientParts): MeridianClient & {
   };
 }
 
+function resolverOf(services: AttemptServices): Resolver | undefined {
+  const { clock, random, control, counters, connector } = services;
+  if (connector.twoPhase === undefined) return undefined;
+  return new Resolver({ clock, random, control, counters, twoPhase: connector.twoPhase });
+}
+
+function withCrossGroup(parts: ClientParts, resolver: Resolver | undefined): AttemptServices {
+  const { services, newId, observe = () => {} } = parts;
+  const { clock, random, counters, connector } = services;
+  const { twoPhase } = connector;
+  if (twoPhase === undefined || resolver === undefined) return services;
+  const crossGroup = { twoPhase, resolver, counters, clock, random, newId, observe };
+  return { ...services, crossGroup };
+}
+
 function accountClient(shared: Shared, id: AccountId): AccountClient {
   const { services, directory } = shared;
   checkAccountId(id);
@@ -122,7 +144,7 @@ function globalClient(shared: Shared): GlobalClient {
 type Running<T> = Pick<Work<T>, 'run' | 'mayRunAgain'>;
 
 interface Routes {
-  write(view: RoutingView, hints: Hints): Promise<SessionTarget>;
+  write(view: RoutingView, hints: Hints): Promise<SessionTarget | CrossGroupRoute>;
   read(
     view: RoutingView,
     how: { readonly wanted: Wanted; readonly hints: Hints },

@@ -10,6 +10,7 @@ import { systemRandom } from '../kernel/random.ts';
 import type { MeridianClient } from './api.ts';
 import { createClient } from './client.ts';
 import { Counters } from './counters.ts';
+import type { PhaseObserver } from './cross-group.ts';
 import { CLIENT_LIMITS, type ClientLimits } from './options.ts';
 
 export interface ConnectOptions {
@@ -37,6 +38,14 @@ const CONNECT_TIMEOUT_MS = 10_000;
  */
 export async function connect(
   options: ConnectOptions = {},
+): Promise<MeridianClient & { readonly control: ControlSubscription }> {
+  return connectObserved(options, undefined);
+}
+
+/** `connect`, with somebody who is told of each step of transactions over several groups. */
+export async function connectObserved(
+  options: ConnectOptions,
+  observe: PhaseObserver | undefined,
 ): Promise<MeridianClient & { readonly control: ControlSubscription }> {
   const region = setting(options.region, 'MERIDIAN_REGION', 'region');
   const log = options.log ?? silentLog;
@@ -72,6 +81,7 @@ export async function connect(
     },
     region,
     newId: randomUUID,
+    observe,
   });
 }
 

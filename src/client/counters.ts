@@ -11,6 +11,10 @@ export class Counters {
     readsOnLeader: 0,
     readsRedirected: 0,
     commitsUnknown: 0,
+    crossGroupCommitted: 0,
+    crossGroupAborted: 0,
+    crossGroupUnknown: 0,
+    crossGroupRecovered: 0,
   };
   readonly #retries: Record<string, number> = {};
 

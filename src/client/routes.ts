@@ -3,7 +3,7 @@ import type { SessionTarget } from '../engines/connector.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { Position } from '../topology/position.ts';
 import type { AccountHome, AccountId, RoutedGroup, RoutingView } from '../topology/routing.ts';
-import type { AttemptServices, Work } from './attempts.ts';
+import type { AttemptServices, CrossGroupRoute, Work } from './attempts.ts';
 import { groupOf, leaderOf, nearestOf } from './choose-node.ts';
 import type { Directory } from './directory.ts';
 
@@ -12,32 +12,33 @@ const POSITION_WAIT_SLACK_MS = 25;
 
 export type Hints = Parameters<Work<unknown>['route']>[1];
 
-/** The leader of the accounts' one group; ERR_CROSS_GROUP_TRANSACTION when they have several. */
+/** The leader of the accounts' group; of their groups, when they live in several. */
 export async function writeRoute(
   view: RoutingView,
   ids: readonly AccountId[],
   from: { readonly directory: Directory; readonly hints: Hints },
-): Promise<SessionTarget> {
+): Promise<SessionTarget | CrossGroupRoute> {
   const homes = await Promise.all(ids.map((id) => locateFor(id, from.directory, from.hints)));
-  const [first] = homes;
+  const names = [...new Set(homes.map((home) => home.group))];
+  const targets = names.map((name): SessionTarget => {
+    const group = groupOf(view, name);
+    return {
+      node: leaderOf(group),
+      group: name,
+      access: { kind: 'write', groupEpoch: group.epoch, global: false },
+      scopes: homes.filter((home) => home.group === name).map((home) => scopeOf(view, home)),
+    };
+  });
+  const [first, ...more] = targets;
   if (first === undefined) {
     throw new MeridianError('ERR_ACCOUNT_INVALID', 'a transaction needs at least one account');
   }
-  if (homes.some((home) => home.group !== first.group)) {
-    const groups = [...new Set(homes.map((home) => home.group))];
-    throw new MeridianError(
-      'ERR_CROSS_GROUP_TRANSACTION',
-      `the accounts live in several replication groups: ${groups.join(', ')}`,
-      { details: { groups } },
-    );
-  }
-  const group = groupOf(view, first.group);
-  return {
-    node: leaderOf(group),
-    group: group.name,
-    access: { kind: 'write', groupEpoch: group.epoch, global: false },
-    scopes: homes.map((home) => scopeOf(view, home)),
-  };
+  if (more.length === 0) return first;
+  const places = homes.map((home, index) => ({
+    target: names.indexOf(home.group),
+    scope: homes.slice(0, index).filter((other) => other.group === home.group).length,
+  }));
+  return { targets, places };
 }
 
 /** How fresh a read must be. */

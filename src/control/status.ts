@@ -27,6 +27,8 @@ export interface GroupStatus {
   readonly accounts: number | null;
   /** Replication of the global tables into this group; null in the primary's own. */
   readonly globalLagBytes: number | null;
+  /** Prepared transactions over several groups that wait for their outcome; null: not known. */
+  readonly inDoubt: { readonly count: number; readonly oldestMs: number } | null;
 }
 
 export interface ProcessStatus {

@@ -5,8 +5,9 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { MeridianError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
-import type { Position } from '../topology/position.ts';
+import type { GroupName, Position } from '../topology/position.ts';
 import type { AccountId, RangeName, RoutedNode } from '../topology/routing.ts';
+import type { Decision, PreparedTransaction } from './two-phase.ts';
 
 export interface ConnectorServices {
   readonly clock: Clock;
@@ -31,7 +32,13 @@ export interface Scope {
 }
 
 export type Access =
-  | { readonly kind: 'write'; readonly groupEpoch: number; readonly global: boolean }
+  | {
+      readonly kind: 'write';
+      readonly groupEpoch: number;
+      readonly global: boolean;
+      /** Longest wait of a statement for a lock, where the engine's own bound is too long. */
+      readonly lockTimeoutMs?: number;
+    }
   | { readonly kind: 'strong-read'; readonly groupEpoch: number }
   | {
       readonly kind: 'replica-read';
@@ -115,10 +122,66 @@ export interface SessionTransaction {
   rollback(): Promise<void>;
 }
 
+export interface TwoPhaseTransaction extends SessionTransaction {
+  /** A statement was sent: there is something to commit. */
+  readonly begun: boolean;
+  /**
+   * Resolves once the transaction is prepared on a quorum. When it rejects with
+   * ERR_ENGINE_UNAVAILABLE or ERR_ABORTED it may be prepared all the same, and must be finished.
+   */
+  prepare(gid: string): Promise<PreparedSession>;
+  /**
+   * As `commit`, with the record that `gid` is committed in the same transaction. Throws
+   * ERR_ENGINE_SERIALIZATION when recovery has decided to abort.
+   */
+  commitDeciding(gid: string): Promise<Position>;
+}
+
+/** The connection that prepared: its caller finishes it, or leaves it to recovery. */
+export interface PreparedSession {
+  /** Resolves when the outcome is durable on a quorum; repeating it is harmless. */
+  finish(decision: Decision): Promise<Position>;
+  /** Gives the connection back without an outcome. */
+  leave(): void;
+}
+
+/** At the leader of a group. */
+export interface TwoPhaseVerbs {
+  begin(
+    target: SessionTarget,
+    options: { readonly signal: AbortSignal },
+  ): Promise<TwoPhaseTransaction>;
+  /** All that are prepared there, other programs' too. */
+  prepared(
+    at: RoutedNode,
+    options: { readonly signal: AbortSignal },
+  ): Promise<PreparedTransaction[]>;
+  /**
+   * The decision about `gid`, which is "abort" from now on if there was none; durable on a quorum of
+   * `group`, which must be the one that the gid names.
+   */
+  settle(
+    at: RoutedNode,
+    of: { readonly group: GroupName; readonly gid: string; readonly signal: AbortSignal },
+  ): Promise<{ readonly decision: Decision; readonly position: Position }>;
+  /** Finishes a prepared transaction; one that is finished already is fine. */
+  finish(
+    at: RoutedNode,
+    of: {
+      readonly group: GroupName;
+      readonly gid: string;
+      readonly decision: Decision;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<Position>;
+}
+
 export interface Connector extends AsyncDisposable {
   /** Takes a connection; ERR_ENGINE_UNAVAILABLE or ERR_ENGINE_OVERLOADED when there is none in time. */
   begin(
     target: SessionTarget,
     options: { readonly signal: AbortSignal },
   ): Promise<SessionTransaction>;
+  /** For transactions over several groups; undefined without that capability. */
+  readonly twoPhase?: TwoPhaseVerbs | undefined;
 }

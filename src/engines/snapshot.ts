@@ -45,6 +45,15 @@ export interface ObservedGroup {
   /** Bytes of the publisher's log that this subscriber has not confirmed. */
   readonly globalLagBytes: number | null;
   readonly accounts: number | null;
+  /** Prepared transactions over several groups that wait for their outcome; null: not known. */
+  readonly inDoubt: InDoubt | null;
+}
+
+/** For a moment this is normal: it is the middle of a commit. */
+export interface InDoubt {
+  readonly count: number;
+  /** 0 when there are none. */
+  readonly oldestMs: number;
 }
 
 export interface ObservedRange {

@@ -183,7 +183,7 @@ export const ERROR_CODES = {
   ERR_CROSS_GROUP_TRANSACTION: entry(
     'never',
     501,
-    'Keep the accounts of one transaction in one replication group.',
+    'Keep the accounts of one transaction in one replication group: this engine needs it.',
   ),
   ERR_RETRIES_EXHAUSTED: entry(
     'backoff',

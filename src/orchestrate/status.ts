@@ -67,6 +67,7 @@ function groupStatus(group: GroupSpec, snapshot: ClusterSnapshot): GroupStatus {
       .map((range) => range.name),
     accounts: seen?.accounts ?? null,
     globalLagBytes: seen?.globalLagBytes ?? null,
+    inDoubt: seen?.inDoubt ?? null,
   };
 }
 

@@ -109,6 +109,7 @@ const report: StatusReport = {
       ranges: ['r0001', 'r0002'],
       accounts: 1000,
       globalLagBytes: null,
+      inDoubt: { count: 2, oldestMs: 6_100 },
     },
   ],
   nodes: [
@@ -187,6 +188,7 @@ describe('meridian status', () => {
       /^postgres, survives the loss of a zone, .*supervisor 42/m,
       /^us-east \* +a b c +1\/2 +1 +0\/0 +0\/1$/m,
       /^us-east-1 +us-east +us-east-1\.a +3 +1000 +- +r0001 r0002$/m,
+      /^in doubt in us-east-1: 2 prepared transactions, oldest 6100 ms$/m,
       /^us-east-1\.a +us-east\/a +voter +leader +0\/3000148 +- +- +5432 +100$/m,
       /^us-east-1\.b +us-east\/b +voter +down +0\/3000000 +2\.0 KiB +130 ms +5433 +-$/m,
       /^us-east\.0 +us-east\/a +backing-off +4 +9000 +7$/m,

@@ -65,6 +65,7 @@ export function converged(desired: DesiredState = DESIRED): ClusterSnapshot {
         {
           ...{ name: group.name, epoch: 1, leader: group.nodes[0]?.name ?? null, open: true },
           ...{ settled: true, schemaVersion: 1, globalLagBytes: null, accounts: null },
+          inDoubt: { count: 0, oldestMs: 0 },
           databaseMigrations: applied(desired.databaseMigrations),
           globals: group.name === desired.primaryGroup ? 'publisher' : 'subscribed',
         } as const,

@@ -13,6 +13,8 @@ import { locateBinaries } from './binaries.ts';
 import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
 import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
+import { startInDoubtSweep, type InDoubtSweep } from './in-doubt.ts';
+import { LeaderSessions } from './leader-session.ts';
 import { observeCluster } from './observe.ts';
 import type { PostgresOptions } from './options.ts';
 import { performAction } from './performing.ts';
@@ -31,7 +33,7 @@ const CAPABILITIES: EngineCapabilities = {
   localityMechanism: 'emulated',
   rehome: 'none',
   followerReads: ['bounded', 'at-least'],
-  crossGroupTransactions: false,
+  crossGroupTransactions: true,
   positionKind: 'lsn',
   changeOrder: 'none',
   transactionalDdl: true,
@@ -66,7 +68,9 @@ async function openEngine(options: PostgresOptions, services: EngineServices): P
 
 function engineOf(cluster: Cluster): Engine {
   const ranges: RangePlaces = new Map();
+  const sessions = new LeaderSessions(cluster);
   let heartbeats: Heartbeats | undefined;
+  let inDoubt: InDoubtSweep | undefined;
   let stopped: Promise<void> | undefined;
 
   return {
@@ -87,7 +91,8 @@ function engineOf(cluster: Cluster): Engine {
       ),
     adopt: (desired) => {
       cluster.adopt(desired);
-      heartbeats ??= startHeartbeats(cluster);
+      heartbeats ??= startHeartbeats(cluster, sessions);
+      inDoubt ??= startInDoubtSweep(cluster, sessions);
     },
     routes: () => routesOf(cluster, ranges),
     applicationCredentials: () => ({
@@ -99,7 +104,11 @@ function engineOf(cluster: Cluster): Engine {
     stop: () => {
       stopped ??= (async () => {
         cluster.beginStop();
-        await heartbeats?.stop();
+        const beating = heartbeats?.stop();
+        const sweeping = inDoubt?.stop();
+        sessions.close();
+        await beating;
+        await sweeping;
         await stopServers(cluster);
       })();
       return stopped;

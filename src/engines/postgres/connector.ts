@@ -1,10 +1,12 @@
 /** Connections to nodes, pooled per address, and transactions on them. See transaction.ts. */
 import pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
+import type { RoutedNode } from '../../topology/routing.ts';
 import type { Connector, ConnectorServices, SessionTarget } from '../connector.ts';
 import { awaitPosition } from './position-wait.ts';
 import { fromDriver } from './sqlstate.ts';
 import { PostgresTransaction } from './transaction.ts';
+import { twoPhaseVerbs } from './two-phase-verbs.ts';
 
 const IDLE_TIMEOUT_MS = 30_000;
 /** Callers waiting for a connection of one node; more are refused at once. */
@@ -14,26 +16,35 @@ export function createConnector(services: ConnectorServices): Connector {
   const pools = new Map<string, pg.Pool>();
   let closed: Promise<void> | undefined;
 
-  const poolFor = (target: SessionTarget): pg.Pool => {
-    const { host, port } = target.node.address;
+  const poolFor = (node: RoutedNode): pg.Pool => {
+    const { host, port } = node.address;
     const key = `${host}:${String(port)}`;
     const known = pools.get(key);
     if (known !== undefined) return known;
-    const pool = createPool(services, target);
+    const pool = createPool(services, node);
     pools.set(key, pool);
     return pool;
   };
 
+  const take = async (node: RoutedNode, signal: AbortSignal): Promise<pg.PoolClient> => {
+    if (closed !== undefined) throw new MeridianError('ERR_ENGINE_CLOSED', 'the client is closed');
+    const client = await acquire(poolFor(node), node, signal);
+    if (signal.aborted) {
+      client.release();
+      throw aborted(signal);
+    }
+    return client;
+  };
+  const beginAt = async (
+    target: SessionTarget,
+    signal: AbortSignal,
+  ): Promise<PostgresTransaction> =>
+    new PostgresTransaction(await take(target.node, signal), target, signal);
+
   return {
+    twoPhase: twoPhaseVerbs({ services, begin: beginAt, take }),
     begin: async (target, { signal }) => {
-      if (closed !== undefined) {
-        throw new MeridianError('ERR_ENGINE_CLOSED', 'the client is closed');
-      }
-      const client = await acquire(poolFor(target), target, signal);
-      if (signal.aborted) {
-        client.release();
-        throw aborted(signal);
-      }
+      const client = await take(target.node, signal);
       const transaction = new PostgresTransaction(client, target, signal);
       const { access } = target;
       if (access.kind === 'replica-read' && access.atLeast !== undefined) {
@@ -57,8 +68,8 @@ export function createConnector(services: ConnectorServices): Connector {
   };
 }
 
-function createPool(services: ConnectorServices, target: SessionTarget): pg.Pool {
-  const { host, port } = target.node.address;
+function createPool(services: ConnectorServices, node: RoutedNode): pg.Pool {
+  const { host, port } = node.address;
   const pool = new pg.Pool({
     host,
     port,
@@ -78,7 +89,7 @@ function createPool(services: ConnectorServices, target: SessionTarget): pg.Pool
   pool.on('error', (error) => {
     // An idle connection ended (a node restarted): the pool has dropped it already.
     services.log.debug('an idle connection ended', {
-      node: target.node.name,
+      node: node.name,
       error: error.message,
     });
   });
@@ -87,13 +98,13 @@ function createPool(services: ConnectorServices, target: SessionTarget): pg.Pool
 
 async function acquire(
   pool: pg.Pool,
-  target: SessionTarget,
+  node: RoutedNode,
   signal: AbortSignal,
 ): Promise<pg.PoolClient> {
   if (pool.waitingCount >= WAITING_MAX) {
     throw new MeridianError(
       'ERR_ENGINE_OVERLOADED',
-      `${String(WAITING_MAX)} callers wait for a connection to ${target.node.name}`,
+      `${String(WAITING_MAX)} callers wait for a connection to ${node.name}`,
     );
   }
   if (signal.aborted) throw aborted(signal);
@@ -116,7 +127,7 @@ async function acquire(
       () => {},
     );
     if (signal.aborted) throw aborted(signal);
-    throw fromDriver(error, `connecting to ${target.node.name}`);
+    throw fromDriver(error, `connecting to ${node.name}`);
   } finally {
     if (giveUp !== undefined) signal.removeEventListener('abort', giveUp);
   }

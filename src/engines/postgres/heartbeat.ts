@@ -7,20 +7,19 @@
  * The beat waits for the local flush alone: standbys are sent what is flushed, and losing the last
  * beat in a failover only makes replicas look older than they are.
  */
-import type pg from 'pg';
-import { connectAdmin } from './admin.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
+import type { LeaderSessions } from './leader-session.ts';
 
 /** How long one report of activity keeps the beats frequent. */
 const ACTIVITY_MS = 5_000;
-const BEAT_TIMEOUT_MS = 5_000;
 
 export interface Heartbeats {
   noteActivity(): void;
+  /** A beat that hangs on a stuck server ends with its session. */
   stop(): Promise<void>;
 }
 
-export function startHeartbeats(cluster: Cluster): Heartbeats {
+export function startHeartbeats(cluster: Cluster, sessions: LeaderSessions): Heartbeats {
   const { clock } = cluster.services;
   const { activeMs, idleMs } = cluster.server.options.heartbeat;
   const stopped = new AbortController();
@@ -32,13 +31,11 @@ export function startHeartbeats(cluster: Cluster): Heartbeats {
     const signal = AbortSignal.any([stopped.signal, ...(active ? [] : [wake.signal])]);
     await clock.sleep(active ? activeMs : idleMs, signal).catch(() => {});
   };
-  const beats = [...cluster.groups.values()].map((group) => beatOf(cluster, group));
-  const loops = beats.map(async (beat) => {
+  const loops = [...cluster.groups.values()].map(async (group) => {
     while (!stopped.signal.aborted) {
-      await beat.once();
+      await beat(sessions, group);
       await pause();
     }
-    beat.close();
   });
   return {
     noteActivity: () => {
@@ -51,42 +48,20 @@ export function startHeartbeats(cluster: Cluster): Heartbeats {
     },
     stop: async () => {
       stopped.abort();
-      // A beat that hangs on a stuck server ends with its connection.
-      for (const beat of beats) beat.close();
       await Promise.all(loops);
     },
   };
 }
 
-function beatOf(
-  cluster: Cluster,
-  group: ClusterGroup,
-): { once: () => Promise<void>; close: () => void } {
-  let client: pg.Client | undefined;
-  let connectedTo = -1;
-  const close = (): void => {
-    void client?.end().catch(() => {});
-    client = undefined;
-  };
-  const once = async (): Promise<void> => {
-    if (!group.open) return;
-    try {
-      if (client === undefined || connectedTo !== group.epoch) {
-        close();
-        client = await connectAdmin(cluster.admin(group.leader), {
-          statementTimeoutMs: BEAT_TIMEOUT_MS,
-        });
-        await client.query('SET synchronous_commit = local');
-        connectedTo = group.epoch;
-      }
-      await client.query({
+async function beat(sessions: LeaderSessions, group: ClusterGroup): Promise<void> {
+  if (!group.open) return;
+  // The leader is restarting or gone; its own supervision tells that. Replicas age meanwhile.
+  await sessions
+    .use(group, (client) =>
+      client.query({
         name: 'beat',
         text: 'UPDATE meridian.heartbeat SET at = clock_timestamp()',
-      });
-    } catch {
-      // The leader is restarting or gone; its own supervision tells that. Replicas age meanwhile.
-      close();
-    }
-  };
-  return { once, close };
+      }),
+    )
+    .catch(() => {});
 }

@@ -8,10 +8,13 @@ import { readMarker, checkMarker } from './initialise.ts';
 import type {
   AppliedMigration,
   ClusterSnapshot,
+  InDoubt,
   ObservedGroup,
   ObservedNode,
   ObservedRange,
 } from '../snapshot.ts';
+import { coordinatorOf, type PreparedTransaction } from '../two-phase.ts';
+import { preparedOn } from './two-phase.ts';
 
 const ANSWER_TIMEOUT_MS = 2_000;
 
@@ -28,6 +31,7 @@ interface GroupAnswer {
   readonly ranges: readonly { name: string; epoch: number; state: 'open' | 'closed' }[];
   readonly accounts: number | null;
   readonly globalLagBytes: Readonly<Record<string, number>>;
+  readonly inDoubt: InDoubt;
 }
 
 export async function observeCluster(cluster: Cluster): Promise<ClusterSnapshot> {
@@ -151,6 +155,7 @@ async function askGroup(
           globalLagBytes: Object.fromEntries(
             slots.rows.map(({ slot, lag }) => [slot, Number(lag ?? 0)]),
           ),
+          inDoubt: inDoubtOf(await preparedOn(client)),
         };
       },
       { statementTimeoutMs: ANSWER_TIMEOUT_MS },
@@ -180,7 +185,16 @@ function observedGroup(
     globals: group.globals,
     globalLagBytes: seen.globalLag[subscriptionName(group.spec.name)] ?? null,
     accounts: group.globals === 'publisher' ? seen.accounts : null,
+    inDoubt: seen.answer?.inDoubt ?? null,
   };
+}
+
+/** What another program prepared is not ours to count. */
+function inDoubtOf(prepared: readonly PreparedTransaction[]): InDoubt {
+  const ages = prepared.flatMap(({ gid, ageMs }) =>
+    coordinatorOf(gid) === undefined ? [] : [ageMs],
+  );
+  return { count: ages.length, oldestMs: Math.round(Math.max(0, ...ages)) };
 }
 
 function observedRanges(group: ClusterGroup, answer: GroupAnswer | undefined): ObservedRange[] {

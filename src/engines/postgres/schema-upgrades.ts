@@ -6,6 +6,7 @@
  * range needs besides is in `rangeStatements` (schema.ts) and must be idempotent.
  */
 import { ADMISSION_V2 } from './schema-admission.ts';
+import { DECISION_V2 } from './schema-decision.ts';
 import { FENCE_V2 } from './schema-fence.ts';
 
 export interface SchemaUpgrade {
@@ -16,7 +17,7 @@ export interface SchemaUpgrade {
 }
 
 export const SCHEMA_UPGRADES: readonly SchemaUpgrade[] = [
-  { version: 2, statements: [ADMISSION_V2, FENCE_V2].join('\n') },
+  { version: 2, statements: [ADMISSION_V2, FENCE_V2, DECISION_V2].join('\n') },
 ];
 
 /** What this release writes; data of a later version is refused. */

@@ -4,10 +4,8 @@
  * Opening: BEGIN, the route check and the scope travel with the first statement, in one flight; if the
  * check fails the transaction is aborted by then, so the statement behind it has done nothing.
  *
- * Closing: `SET LOCAL synchronous_commit = on; COMMIT` in one message, so that a session that lowered
- * it cannot be acknowledged early. PostgreSQL answers COMMIT with success and only a notice (01000)
- * when its wait for the quorum was cancelled: the commit is then on one disk alone, which is an unknown
- * outcome, never success. A connection lost after COMMIT was sent is unknown too.
+ * Closing (closing.ts): a commit whose wait for the quorum was cancelled is on one disk alone, which is
+ * an unknown outcome, never success. A connection lost after COMMIT was sent is unknown too.
  *
  * A replica read has nothing to commit and cannot conflict: its position came with the opening, so its
  * end is sent and not waited for.
@@ -15,38 +13,37 @@
  * A caller that gives up destroys the connection rather than cancelling the statement: a cancel that
  * strikes during COMMIT would be answered as success.
  */
-import type { Duplex } from 'node:stream';
 import type pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
 import { unreachable } from '../../kernel/assert.ts';
 import type { Position } from '../../topology/position.ts';
 import type {
   Access,
+  PreparedSession,
   Scope,
   SessionTarget,
-  SessionTransaction,
   Statement,
   StatementResult,
+  TwoPhaseTransaction,
 } from '../connector.ts';
+import { CLOSING, sendClosing, socketOf } from './closing.ts';
 import { driverStatement, statementResult } from './driver-statement.ts';
 import { inspect } from './inspection.ts';
-import { parseReached, REACHED_SQL, type ReachedRow } from './position-wait.ts';
+import { parseReached, type ReachedRow } from './position-wait.ts';
 import { quoteIdentifier } from './quote.ts';
 import { ROLE } from './roles.ts';
 import { forgivable, savepointText, type SavepointCommand } from './savepoints.ts';
 import { fromDriver, SQLSTATE_SOILED, SQLSTATE_STALE_ROUTE, sqlStateOf } from './sqlstate.ts';
+import { preparedSession } from './two-phase.ts';
 
-const QUORUM_WAIT_CANCELLED = '01000';
 /** "cached plan must not change result type": feature_not_supported, of all codes. */
 const PLAN_OVERTAKEN = '0A000';
 /** BEGIN of a serializable or writing transaction in recovery: the same code. */
 const NOT_ON_A_STANDBY = '0A000';
 
-const CLOSING = 'SET LOCAL synchronous_commit = on; COMMIT';
+type State = 'new' | 'open' | 'failed' | 'committing' | 'prepared' | 'ending' | 'closed';
 
-type State = 'new' | 'open' | 'failed' | 'committing' | 'ending' | 'closed';
-
-export class PostgresTransaction implements SessionTransaction {
+export class PostgresTransaction implements TwoPhaseTransaction {
   readonly #client: pg.PoolClient;
   readonly #target: SessionTarget;
   readonly #signal: AbortSignal;
@@ -82,6 +79,10 @@ export class PostgresTransaction implements SessionTransaction {
 
   get failure(): MeridianError | undefined {
     return this.#failure;
+  }
+
+  get begun(): boolean {
+    return this.#state !== 'new';
   }
 
   async query(scope: number, statement: Statement): Promise<StatementResult> {
@@ -149,7 +150,15 @@ export class PostgresTransaction implements SessionTransaction {
     return statementResult((settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value);
   }
 
-  async commit(): Promise<Position> {
+  commit(): Promise<Position> {
+    return this.#commit(CLOSING.commit);
+  }
+
+  commitDeciding(gid: string): Promise<Position> {
+    return this.#commit(CLOSING.decide(gid));
+  }
+
+  async #commit(closing: string): Promise<Position> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#state === 'new') await this.query(0, { text: 'SELECT 1', values: [] });
     // Known to be lost before COMMIT was sent: then it was not committed.
@@ -161,21 +170,11 @@ export class PostgresTransaction implements SessionTransaction {
       return { group, ...seen };
     }
     this.#state = 'committing';
-    let waitCancelled = false;
-    const onNotice = (notice: { code?: string | undefined }): void => {
-      if (notice.code === QUORUM_WAIT_CANCELLED) waitCancelled = true;
-    };
-    this.#client.on('notice', onNotice);
     try {
-      const [closed, reached] = await this.#close();
+      const { answer, tag, reached, waitCancelled } = await sendClosing(this.#client, closing);
       if (waitCancelled) throw this.#unknown('its wait for the quorum was cancelled');
-      if (closed.status === 'rejected') throw closed.reason as Error;
-      if ((closed.value as unknown as pg.QueryResult[])[1]?.command !== 'COMMIT') {
-        throw new MeridianError(
-          'ERR_ENGINE_STATEMENT',
-          'the transaction had failed before its end',
-        );
-      }
+      if (answer.status === 'rejected') throw answer.reason as Error;
+      if (tag !== 'COMMIT') throw hadFailed();
       // Committed by now: whatever fails from here on must not look like a transaction to run again.
       if (reached.status === 'rejected') {
         if (access.kind !== 'write') throw reached.reason as Error;
@@ -185,29 +184,34 @@ export class PostgresTransaction implements SessionTransaction {
       return { group, ...parseReached(reached.value.rows[0]) };
     } catch (error) {
       throw this.#commitFailed(error);
-    } finally {
-      this.#client.off('notice', onNotice);
     }
   }
 
-  /** In one flight; the position's statement is a message of its own, so that its failure is its own. */
-  #close(): Promise<
-    [PromiseSettledResult<pg.QueryResult>, PromiseSettledResult<pg.QueryResult<ReachedRow>>]
-  > {
-    const socket = socketOf(this.#client);
-    socket.cork();
-    const sent = [
-      this.#client.query(CLOSING),
-      this.#client.query<ReachedRow>({ name: 'meridian_reached', text: REACHED_SQL }),
-    ] as const;
-    process.nextTick(() => {
-      socket.uncork();
+  async prepare(gid: string): Promise<PreparedSession> {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#broken !== undefined) throw this.#fail(this.#broken, 'prepare');
+    this.#state = 'committing';
+    const { answer, tag, waitCancelled } = await sendClosing(this.#client, CLOSING.prepare(gid));
+    if (answer.status === 'rejected') throw this.#fail(answer.reason, 'prepare');
+    if (tag !== 'PREPARE') throw this.#commitFailed(hadFailed());
+    // Prepared on one disk alone: without a SQLSTATE, so that its caller has it rolled back.
+    if (waitCancelled) throw this.#fail(new Error('the quorum did not confirm it'), 'prepare');
+    this.#state = 'prepared';
+    return preparedSession({
+      client: this.#client,
+      group: this.#target.group,
+      gid,
+      release: (broken) => {
+        this.#broken ??= broken as Error | undefined;
+        this.#release();
+      },
+      refused: (error) => fromDriver(error, `finishing on ${this.#target.node.name}`),
     });
-    return Promise.allSettled(sent);
   }
 
   async rollback(): Promise<void> {
-    if (this.#state === 'closed') return;
+    // Prepared: its session has the connection.
+    if (this.#state === 'closed' || this.#state === 'prepared') return;
     if (this.#state === 'new' || this.#broken !== undefined) this.#release();
     else await this.#end('ROLLBACK');
   }
@@ -328,7 +332,7 @@ export class PostgresTransaction implements SessionTransaction {
 function beginOf(access: Access): string {
   switch (access.kind) {
     case 'write':
-      return 'BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE';
+      return `BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE${lockTimeout(access.lockTimeoutMs)}`;
     case 'strong-read':
       return 'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY';
     case 'replica-read':
@@ -337,6 +341,15 @@ function beginOf(access: Access): string {
     default:
       return unreachable(access);
   }
+}
+
+/** In the same message: a wait for a lock is bounded from the first statement on. */
+function lockTimeout(ms: number | undefined): string {
+  return ms === undefined ? '' : `; SET LOCAL lock_timeout = ${String(Math.ceil(ms))}`;
+}
+
+function hadFailed(): MeridianError {
+  return new MeridianError('ERR_ENGINE_STATEMENT', 'the transaction had failed before its end');
 }
 
 /** A standby refuses to begin what only a leader can do, before `enter` could tell why. */
@@ -368,8 +381,4 @@ function enterOf({ group, access }: SessionTarget, scope: Scope): pg.QueryConfig
            FROM meridian.enter_replica($1, $2, $3, $4, $5, $6)`,
     values: [...route, access.maxStalenessMs ?? null],
   };
-}
-
-function socketOf(client: pg.PoolClient): Duplex {
-  return (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 }
