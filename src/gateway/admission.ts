@@ -6,17 +6,21 @@ import type { IncomingMessage } from 'node:http';
 import { MeridianError } from '../kernel/errors.ts';
 import { bodyTooLarge } from './body.ts';
 import type { Head } from './exchange.ts';
+import { AUTHORITY, checkFraming } from './framing.ts';
 import { HOP_HEADER, originForm, timeAllowedMs, TIMEOUT_HEADER } from './headers.ts';
 import type { GatewayOptions } from './options.ts';
 import { requestToken, TOKEN_HEADER } from './token.ts';
 
 export function readHead(request: IncomingMessage, options: GatewayOptions): Head {
+  checkFraming(request, options);
   const { headers, method } = request;
   if (method === 'TRACE' || method === 'CONNECT') {
     throw new MeridianError('ERR_GATEWAY_UNSUPPORTED', `the gateway does not forward ${method}`);
   }
   const target = originForm(request.url ?? '');
-  if (target === undefined) throw invalid('the request target must be a path or an http URL');
+  if (target === undefined || !AUTHORITY.test(target.authority ?? 'none')) {
+    throw invalid('the request target must be a path or an http URL');
+  }
   const contentLength = declaredLength(request);
   if (contentLength !== undefined && contentLength > options.bodyLimitBytes) {
     throw bodyTooLarge(options.bodyLimitBytes);

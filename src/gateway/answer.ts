@@ -2,7 +2,7 @@
  * The gateway's own answers: refusals and health. A refusal always says why, whether anything can
  * have happened, and when to come back.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
@@ -44,7 +44,23 @@ export function refuse(to: Answering, error: MeridianError, requestId: string): 
   }
   if (outcome === 'unknown') headers.push(OUTCOME_HEADER, 'unknown');
   const body = { error: { code, message, remedy, retry, outcome, requestId } };
-  answerJson(to, error.status, { headers, body });
+  // Who sends what cannot be read safely is not read further.
+  const last = to.last || code === 'ERR_GATEWAY_REQUEST_INVALID';
+  answerJson({ ...to, last }, error.status, { headers, body });
+}
+
+/** A whole message, for a connection that has no response object: it is closed afterwards. */
+export function refusalText(error: MeridianError): string {
+  const { code, message, remedy, retry, outcome, status } = error;
+  const body = JSON.stringify({ error: { code, message, remedy, retry, outcome } }) + '\n';
+  return [
+    `HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}`,
+    ...['connection: close', 'cache-control: no-store'],
+    ...(retry === 'backoff' ? [`retry-after: ${String(RETRY_AFTER_MS / 1_000)}`] : []),
+    'content-type: application/json; charset=utf-8',
+    `content-length: ${String(Buffer.byteLength(body))}`,
+    ...['', body],
+  ].join('\r\n');
 }
 
 export function answerJson(
@@ -57,11 +73,19 @@ export function answerJson(
     ...content.headers,
     ...['content-type', 'application/json; charset=utf-8'],
     ...['content-length', String(Buffer.byteLength(text))],
-    ...(to.last ? ['connection', 'close'] : []),
+    ...(to.last || uninvited(to.request) ? ['connection', 'close'] : []),
   ];
   to.response.writeHead(status, headers);
   to.response.end(text);
   dropRest(to);
+}
+
+/**
+ * A client that asked before sending its body may now send it or not (RFC 9110 §10.1.1): what comes
+ * next on its connection cannot be told apart.
+ */
+function uninvited(request: IncomingMessage): boolean {
+  return request.headers.expect !== undefined && !request.complete;
 }
 
 /** Reads and drops what is left of the request body, for a bounded time; then closes. */

@@ -26,6 +26,8 @@ export interface AttemptOptions {
   readonly response: ServerResponse;
   /** A streamed body; one read whole is the dispatcher's alone. */
   readonly body: RequestBody | undefined;
+  /** A client that takes nothing for this long is cut. */
+  readonly stallTimeoutMs: number;
   /** May a 421 be answered by routing anew? */
   readonly reroutable: boolean;
   /** For the access log. */
@@ -111,7 +113,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       const { tally } = this.#options;
       if (tally !== undefined) tally.bytesOut += chunk.length;
       if (this.#options.response.write(chunk)) return true;
-      this.#options.response.once('drain', this.#resume);
+      this.#waitForClient();
       return false;
     }
     this.#droppedBytes += chunk.length;
@@ -122,7 +124,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onComplete(): void {
     if (this.#phase === 'relaying') {
       this.#phase = 'over';
-      this.#options.response.end();
+      const { response, stallTimeoutMs } = this.#options;
+      response.end();
+      // Until the rest is taken; then the server sets the time for the next request.
+      if (response.writableLength > 0) response.socket?.setTimeout(stallTimeoutMs);
       this.#settle({ kind: 'answered' });
     }
     this.#phase = 'over';
@@ -130,6 +135,18 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onError(error: Error): void {
     this.#finish(error);
+  }
+
+  /** The connection is closed by the server when it makes no progress until the time is over. */
+  #waitForClient(): void {
+    const { response, stallTimeoutMs } = this.#options;
+    const { socket } = response;
+    const usualMs = socket?.timeout ?? 0;
+    socket?.setTimeout(stallTimeoutMs);
+    response.once('drain', () => {
+      socket?.setTimeout(usualMs);
+      this.#resume();
+    });
   }
 
   #finish(error: Error): void {

@@ -17,6 +17,10 @@ export interface GatewayCounters {
   readonly truncated: number;
   /** Clients that closed before they were answered. */
   readonly clientAborts: number;
+  /** Connections of clients that are open. */
+  readonly connections: number;
+  /** Connections turned away because there were too many. */
+  readonly connectionsRefused: number;
   /** Handshakes that led to a WebSocket. */
   readonly websockets: number;
   /** WebSockets that are open. */
@@ -39,6 +43,8 @@ export function zeroCounters(): MutableCounters {
     refused: {},
     truncated: 0,
     clientAborts: 0,
+    connections: 0,
+    connectionsRefused: 0,
     websockets: 0,
     websocketsOpen: 0,
   };

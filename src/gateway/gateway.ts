@@ -3,13 +3,11 @@
  *
  * Stopping is two-phase: it stops accepting and lets what is in flight finish, then cuts the rest.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import type { ControlSubscription } from '../control/subscription.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { ERROR_CODES } from '../kernel/error-codes.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
@@ -19,10 +17,12 @@ import { AccessLogFile } from './access-log-file.ts';
 import { accessLog, type AccessLog } from './access-log.ts';
 import { Access } from './access.ts';
 import { answerJson, type Answering } from './answer.ts';
+import { Connections } from './connections.ts';
 import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
 import { openVerifier } from './issuers.ts';
 import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
+import { createHttpServer } from './http-server.ts';
 import { Proxy } from './proxy.ts';
 import { readiness } from './readiness.ts';
 import { Tunnels } from './tunnels.ts';
@@ -54,51 +54,33 @@ export interface Gateway extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const HEADERS_TIMEOUT_MS = 10_000;
-/** Longer than the pauses of the usual client pools, so that the client closes first. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
-const HEADERS_MAX = 200;
-/** Beyond the time a request may take: then a silent connection has a dead client behind it. */
-const SILENCE_SLACK_MS = 5_000;
 const DRAIN_POLL_MS = 10;
 
 /** Throws ERR_PORT_TAKEN when another program listens on the port. */
 export async function startGateway(start: StartGatewayOptions): Promise<Gateway> {
-  const { region, options, control, clock, log } = start;
+  const { region, options, clock, log } = start;
   const counters = zeroCounters();
   const scope = new Scope();
   let draining = false;
   const requestLog = openAccessLog(start, scope);
-  const upstreams = new Upstreams({
-    connectionsMax: options.concurrencyMax,
-    bodyTimeoutMs: options.requestTimeoutMs,
-  });
-  scope.push('connections to app servers', () => upstreams.destroy());
-  scope.push(
-    'routing view',
-    control.onView((view) => {
-      upstreams.follow(view);
-    }),
-  );
+  const upstreams = openUpstreams(start, scope);
   const access = await openAccess(start, scope);
-  const tunnels = new Tunnels({
-    max: options.websocketsMax,
-    idleTimeoutMs: options.websocketIdleTimeoutMs,
-    clock,
-  });
+  const tunnels = new Tunnels(options, clock);
   const proxy = new Proxy({
     ...start,
     ...{ upstreams, tunnels, access, accessLog: requestLog, counters, draining: () => draining },
   });
-  const server = createHttpServer(options, (request, response) => {
+  const connections = new Connections(options, counters);
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
     if (request.url === '/healthz' || request.url === '/readyz') {
       answerHealth(start, { request, response, clock, last: draining });
     } else {
       proxy.handle(request, response);
     }
-  });
-  server.on('upgrade', (request, socket, head) => {
-    proxy.handleUpgrade(request, { socket: socket as Socket, head });
+  };
+  const server = createHttpServer({
+    ...{ options, connections, handle },
+    upgrade: (request, upgrade) => proxy.handleUpgrade(request, upgrade),
   });
   scope.push('listening socket', () => closeNow(server));
   scope.push('upgraded connections', () => tunnels.end());
@@ -127,7 +109,11 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
   };
   return {
     port,
-    counters: () => ({ ...snapshot(counters), websocketsOpen: tunnels.size }),
+    counters: () => ({
+      ...snapshot(counters),
+      connections: connections.size,
+      websocketsOpen: tunnels.size,
+    }),
     drain: () => (drainOnce ??= drained()),
     close,
     [Symbol.asyncDispose]: close,
@@ -146,6 +132,21 @@ function openAccessLog(start: StartGatewayOptions, scope: Scope): AccessLog | un
   });
   scope.push('access log', () => file.close());
   return accessLog({ options: options.accessLog, clock, write: file.write });
+}
+
+function openUpstreams({ options, control }: StartGatewayOptions, scope: Scope): Upstreams {
+  const upstreams = new Upstreams({
+    connectionsMax: options.concurrencyMax,
+    bodyTimeoutMs: options.requestTimeoutMs,
+  });
+  scope.push('connections to app servers', () => upstreams.destroy());
+  scope.push(
+    'routing view',
+    control.onView((view) => {
+      upstreams.follow(view);
+    }),
+  );
+  return upstreams;
 }
 
 /** Releases what was opened before when it fails. */
@@ -169,43 +170,6 @@ function answerHealth(start: StartGatewayOptions, to: Answering): void {
   const body = { status: ready ? 'ok' : 'unavailable', region, zone, ...state };
   const headers = ['cache-control', 'no-store', ...(ready ? [] : ['retry-after', '1'])];
   answerJson(to, ready ? 200 : 503, { headers, body });
-}
-
-function createHttpServer(
-  options: GatewayOptions,
-  handle: (request: IncomingMessage, response: ServerResponse) => void,
-): Server {
-  const server = createServer(
-    {
-      headersTimeout: Math.min(HEADERS_TIMEOUT_MS, options.requestTimeoutMs),
-      // The gateway's own deadline answers first, with a reason.
-      requestTimeout: options.requestTimeoutMs + SILENCE_SLACK_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      noDelay: true,
-    },
-    handle,
-  );
-  server.maxHeadersCount = HEADERS_MAX;
-  server.timeout = options.requestTimeoutMs + SILENCE_SLACK_MS;
-  server.on('connect', refuseTunnel);
-  return server;
-}
-
-/** CONNECT: refused in plain words, and closed. */
-function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
-  const { retry, remedy } = ERROR_CODES.ERR_GATEWAY_UNSUPPORTED;
-  const error = {
-    code: 'ERR_GATEWAY_UNSUPPORTED',
-    message: 'the gateway does not open tunnels',
-    ...{ remedy, retry, outcome: 'none' },
-  };
-  const body = JSON.stringify({ error }) + '\n';
-  socket.on('error', () => {});
-  socket.end(
-    'HTTP/1.1 501 Not Implemented\r\nconnection: close\r\n' +
-      'content-type: application/json; charset=utf-8\r\n' +
-      `content-length: ${String(Buffer.byteLength(body))}\r\n\r\n${body}`,
-  );
 }
 
 function listen(server: Server, start: StartGatewayOptions): Promise<void> {

@@ -18,8 +18,9 @@ import { noteAdmitted, noteRoute, type AccessLog } from './access-log.ts';
 import { accessRequest, type Access, type Admitted } from './access.ts';
 import { readHead, readTimeAllowed } from './admission.ts';
 import { dropRest, refusalOf, refuse } from './answer.ts';
+import { checkCapacity, reserveWebsocket } from './capacity.ts';
 import { Attempt, type AttemptOutcome } from './attempt.ts';
-import { readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
+import { inviteBody, readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
 import type { MutableCounters } from './counters.ts';
 import {
   Exchange,
@@ -104,8 +105,11 @@ export class Proxy {
     // Nothing listens to a request that was refused: its errors are the connection's end.
     request.on('error', () => {});
     try {
-      this.#admit();
-      if (upgrade !== undefined) this.#admitUpgrade(request, response);
+      checkCapacity(this.#parts);
+      if (upgrade !== undefined) {
+        checkHandshake(request);
+        response.once('close', reserveWebsocket(this.#parts));
+      }
       const allowedMs = readTimeAllowed(request, options.requestTimeoutMs);
       const head = readHead(request, options);
       const admitted = this.#parts.access.admit(accessRequest(request, head));
@@ -120,34 +124,6 @@ export class Proxy {
     } catch (error) {
       this.#refuse({ request, response, id, entry }, error);
     }
-  }
-
-  /** Cheap refusals that need nothing of the request. */
-  #admit(): void {
-    const { counters, options, draining, region } = this.#parts;
-    if (draining()) {
-      throw new MeridianError('ERR_GATEWAY_DRAINING', `the gateway of ${region} is stopping`);
-    }
-    if (counters.inFlight > options.concurrencyMax) {
-      throw new MeridianError(
-        'ERR_GATEWAY_OVERLOADED',
-        `the gateway of ${region} has ${String(options.concurrencyMax)} requests in flight`,
-      );
-    }
-  }
-
-  #admitUpgrade(request: IncomingMessage, response: ServerResponse): void {
-    const { options, region, tunnels } = this.#parts;
-    checkHandshake(request);
-    const release = tunnels.reserve();
-    if (release === undefined) {
-      throw new MeridianError(
-        'ERR_GATEWAY_OVERLOADED',
-        `the gateway of ${region} has ${String(options.websocketsMax)} WebSockets open`,
-        { remedy: 'Try again later, or raise gateway.websocketsMax.' },
-      );
-    }
-    response.once('close', release);
   }
 
   /** The one case that has to wait: a bearer token that is new to this gateway. */
@@ -205,7 +181,12 @@ export class Proxy {
     const { request } = exchange;
     const length = asked.contentLength;
     const streamed = length === undefined || length > REPLAY_BYTES_MAX;
-    const whole = streamed || length === 0 ? undefined : await readWhole(request, exchange.signal);
+    if (length !== 0) inviteBody(request, exchange.response);
+    const { stallTimeoutMs } = this.#parts.options;
+    const whole =
+      streamed || length === 0
+        ? undefined
+        : await readWhole(request, stallTimeoutMs, exchange.signal);
     if (whole !== undefined && exchange.entry !== undefined) exchange.entry.bytesIn = whole.length;
     const headers = requestHeaders({
       rawHeaders: request.rawHeaders,
@@ -231,12 +212,13 @@ export class Proxy {
     const { asked, whole, headers } = forwarding;
     const { upgrade } = exchange;
     const body = forwarding.streamed
-      ? new RequestBody(exchange.request, options.bodyLimitBytes, exchange.entry)
+      ? new RequestBody(exchange.request, options, exchange.entry)
       : undefined;
     const attempt = new Attempt({
       response: exchange.response,
       body,
       tally: exchange.entry,
+      stallTimeoutMs: options.stallTimeoutMs,
       reroutable:
         asked.account !== undefined && !exchange.rerouted && exchange.attempts < ATTEMPTS_MAX,
       head: (status, answered) => {

@@ -7,12 +7,9 @@
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '../kernel/clock.ts';
+import type { GatewayOptions } from './options.ts';
 
-export interface TunnelsOptions {
-  readonly max: number;
-  readonly idleTimeoutMs: number;
-  readonly clock: Clock;
-}
+type TunnelsOptions = Pick<GatewayOptions, 'websocketsMax' | 'websocketIdleTimeoutMs'>;
 
 interface Tunnel {
   readonly client: Socket;
@@ -29,12 +26,14 @@ const END_POLL_MS = 10;
 
 export class Tunnels {
   readonly #options: TunnelsOptions;
+  readonly #clock: Clock;
   readonly #open = new Set<Tunnel>();
   #reserved = 0;
   #cancelSweep: (() => void) | undefined;
 
-  constructor(options: TunnelsOptions) {
+  constructor(options: TunnelsOptions, clock: Clock) {
     this.#options = options;
+    this.#clock = clock;
   }
 
   get size(): number {
@@ -46,7 +45,7 @@ export class Tunnels {
    * once, when the handshake is over.
    */
   reserve(): (() => void) | undefined {
-    if (this.#open.size + this.#reserved >= this.#options.max) return undefined;
+    if (this.#open.size + this.#reserved >= this.#options.websocketsMax) return undefined;
     this.#reserved += 1;
     return () => {
       this.#reserved -= 1;
@@ -80,7 +79,7 @@ export class Tunnels {
 
   /** Ends every tunnel, first in an orderly way; for a bounded time. */
   async end(): Promise<void> {
-    const { clock } = this.#options;
+    const clock = this.#clock;
     for (const { client, upstream } of this.#open) {
       client.destroySoon();
       upstream.destroySoon();
@@ -102,8 +101,9 @@ export class Tunnels {
 
   #armSweep(): void {
     if (this.#cancelSweep !== undefined || this.#open.size === 0) return;
-    const { clock, idleTimeoutMs } = this.#options;
-    this.#cancelSweep = clock.schedule(Math.ceil(idleTimeoutMs / SWEEPS_PER_TIMEOUT), () => {
+    const everyMs = Math.ceil(this.#options.websocketIdleTimeoutMs / SWEEPS_PER_TIMEOUT);
+    const clock = this.#clock;
+    this.#cancelSweep = clock.schedule(everyMs, () => {
       this.#cancelSweep = undefined;
       this.#sweep(clock.monotonicMs());
       this.#armSweep();
@@ -117,7 +117,7 @@ export class Tunnels {
       if (movedBytes !== tunnel.movedBytes) {
         tunnel.movedBytes = movedBytes;
         tunnel.movedAtMs = nowMs;
-      } else if (nowMs - tunnel.movedAtMs >= this.#options.idleTimeoutMs) {
+      } else if (nowMs - tunnel.movedAtMs >= this.#options.websocketIdleTimeoutMs) {
         client.destroy();
         upstream.destroy();
       }

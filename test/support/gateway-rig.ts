@@ -240,14 +240,27 @@ export function said(answer: Answer): Said {
   return JSON.parse(answer.text) as Said;
 }
 
-/** Everything a raw connection answers until it closes (or has sent `until`). */
-export async function raw(port: number, bytes: string, until?: string): Promise<string> {
+/**
+ * Everything a raw connection answers until it closes (or has sent `until`). Bytes in pieces are sent
+ * one packet after the other.
+ */
+export async function raw(
+  port: number,
+  bytes: string | readonly string[],
+  until?: string,
+): Promise<string> {
   const socket: Socket = connect(port, '127.0.0.1');
   socket.on('error', () => {});
   let text = '';
   socket.setEncoding('latin1');
-  socket.write(bytes, 'latin1');
   const closed = once(socket, 'close');
+  void (async () => {
+    socket.setNoDelay(true);
+    for (const piece of typeof bytes === 'string' ? [bytes] : bytes) {
+      socket.write(piece, 'latin1');
+      if (typeof bytes !== 'string') await systemClock.sleep(1);
+    }
+  })();
   const enough = new Promise<void>((resolve) => {
     socket.on('data', (chunk: string) => {
       text += chunk;
