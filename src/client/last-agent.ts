@@ -1,21 +1,25 @@
 /**
  * Who decides a transaction over several groups, and what its commit takes. Pure.
  *
- * The participants that are prepared cost two round trips each (PREPARE, COMMIT PREPARED), the one that
- * decides costs one, in between: so the farthest decides.
+ * The participants that are prepared cost two round trips each (PREPARE, COMMIT PREPARED), all at the
+ * same time; the one that decides costs one, in between. Of two, the farther one should decide; of more,
+ * a near one may, when there are several far ones anyway.
  */
 export interface Participant {
   readonly group: string;
   readonly roundTripMs: number;
 }
 
-/** Index of the farthest; of equally far ones the first, which is the first account's group. */
+/** Index of the one whose decision makes the commit shortest; of equal ones the first account's group. */
 export function lastAgent(participants: readonly Participant[]): number {
-  let last = 0;
-  participants.forEach(({ roundTripMs }, index) => {
-    if (roundTripMs > (participants[last]?.roundTripMs ?? -1)) last = index;
-  });
-  return last;
+  const costs = participants.map((_, index) => roundTripsMs(participants, index));
+  return costs.indexOf(Math.min(...costs));
+}
+
+function roundTripsMs(participants: readonly Participant[], last: number): number {
+  const others = participants.filter((_, index) => index !== last);
+  const farthest = Math.max(0, ...others.map((one) => one.roundTripMs));
+  return 2 * farthest + (participants[last]?.roundTripMs ?? 0);
 }
 
 /** Flushes and scheduling at the servers, above the round trips. */
@@ -23,10 +27,7 @@ const COMMIT_SLACK_MS = 20;
 
 /** What the three phases take on a good day. */
 export function commitTakesMs(participants: readonly Participant[]): number {
-  const last = lastAgent(participants);
-  const others = participants.filter((_, index) => index !== last);
-  const farthestOther = Math.max(0, ...others.map((one) => one.roundTripMs));
-  return 2 * farthestOther + (participants[last]?.roundTripMs ?? 0) + COMMIT_SLACK_MS;
+  return roundTripsMs(participants, lastAgent(participants)) + COMMIT_SLACK_MS;
 }
 
 const LOCK_WAIT_MIN_MS = 500;

@@ -45,6 +45,8 @@ export interface TestPlatform extends AsyncDisposable {
   connect(region: string, options?: Partial<ConnectOptions>): Promise<TestClient>;
   /** Superuser on a node, past everything: for looking and for planting faults. */
   sql<R extends object>(node: string, text: string, values?: unknown[]): Promise<R[]>;
+  /** The same for more than one statement, on a connection of its own. */
+  superuser<T>(node: string, run: (client: pg.Client) => Promise<T>): Promise<T>;
   /** Stops the platform and starts another on the same data, with these keys changed from now on. */
   restart(changes?: Partial<ResolvedConfig>): Promise<void>;
 }
@@ -109,6 +111,27 @@ export async function startTestPlatform(
   const closeClients = async (): Promise<void> => {
     await Promise.all(clients.splice(0).map((client) => client.close()));
   };
+  const superuser: TestPlatform['superuser'] = async (node, run) => {
+    const status = await platform.status();
+    const port = status.nodes.find((one) => one.name === node)?.port;
+    const secrets = JSON.parse(
+      await readFile(join(config.dataDirectory, 'secrets.json'), 'utf8'),
+    ) as { administrator: string };
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      ...(port === undefined ? {} : { port }),
+      user: 'postgres',
+      database: 'postgres',
+      password: secrets.administrator,
+    });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      return await run(client);
+    } finally {
+      await client.end();
+    }
+  };
   return {
     get platform() {
       return platform;
@@ -128,27 +151,9 @@ export async function startTestPlatform(
       clients.push(client);
       return client;
     },
-    sql: async <R extends object>(node: string, text: string, values: unknown[] = []) => {
-      const status = await platform.status();
-      const port = status.nodes.find((one) => one.name === node)?.port;
-      const secrets = JSON.parse(
-        await readFile(join(config.dataDirectory, 'secrets.json'), 'utf8'),
-      ) as { administrator: string };
-      const client = new pg.Client({
-        host: '127.0.0.1',
-        ...(port === undefined ? {} : { port }),
-        user: 'postgres',
-        database: 'postgres',
-        password: secrets.administrator,
-      });
-      client.on('error', () => {});
-      await client.connect();
-      try {
-        return (await client.query(text, values)).rows as R[];
-      } finally {
-        await client.end();
-      }
-    },
+    sql: <R extends object>(node: string, text: string, values: unknown[] = []) =>
+      superuser(node, async (client) => (await client.query(text, values)).rows as R[]),
+    superuser,
     restart: async (changes = {}) => {
       config = { ...config, ...changes };
       await closeClients();
