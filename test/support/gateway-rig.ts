@@ -171,6 +171,9 @@ export async function startRig(rig: RigOptions): Promise<Rig> {
     random: seededRandom(1),
     log: rig.log ?? silentLog,
     port: rig.port ?? 0,
+  }).catch(async (error: unknown) => {
+    for (const server of servers.values()) await stopServer(server);
+    throw error;
   });
   const agent = new Agent({ keepAliveTimeout: 10_000 });
   const url = `http://127.0.0.1:${String(gateway.port)}`;
