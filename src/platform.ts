@@ -5,7 +5,11 @@
  *   installation → emulated WAN → engine (servers, schema, ranges) → control server → gateways, app
  */
 import { startAppHost, type AppHost } from './app/host.ts';
-import { startControlServer, type ControlServer } from './control/feed-server.ts';
+import {
+  startControlServer,
+  type ControlServer,
+  type ControlServerOptions,
+} from './control/feed-server.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
 import type { DesiredState, Engine, EngineAdapter, Links } from './engines/engine.ts';
@@ -21,6 +25,7 @@ import { createLocalHost } from './orchestrate/drivers/local.ts';
 import { childEnvironment, environmentOf } from './orchestrate/environment.ts';
 import { secretVariables } from './gateway/options.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
+import { runMigration } from './orchestrate/migration.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { statusReport } from './orchestrate/status.ts';
@@ -213,6 +218,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
     activity: () => {
       engine.noteActivity();
     },
+    migrate: oneMigration(start, engine),
   });
   scope.push('control server', () => control[Symbol.asyncDispose]());
   world.attach({
@@ -222,6 +228,32 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   });
   const data: Data = { ...ground, engine, control, world };
   return data;
+}
+
+/** One at a time: two would wait for each other's locks, and report each other's steps. */
+function oneMigration(
+  { config, desired, clock, log }: Start,
+  engine: Engine,
+): NonNullable<ControlServerOptions['migrate']> {
+  let running = false;
+  return async (request, { signal, send }) => {
+    if (running) throw new MeridianError('ERR_MIGRATION_RUNNING', 'a migration is running already');
+    running = true;
+    try {
+      const files = await readMigrations(config.migrationsDirectory);
+      await runMigration(request, {
+        ...{ engine, clock, log, signal, send },
+        desired: {
+          ...desired,
+          tables: request.tables,
+          databaseMigrations: files.database,
+          regionalMigrations: files.regional,
+        },
+      });
+    } finally {
+      running = false;
+    }
+  };
 }
 
 /** Gateways and app servers, started side by side and stopped so: draining times don't add up. */

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { MeridianError } from '../kernel/errors.ts';
 import { addConfigCommand } from './commands/config.ts';
+import { addMigrateCommand } from './commands/migrate.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addUpCommand } from './commands/up.ts';
 import { ExitCode } from './io.ts';
@@ -44,6 +45,7 @@ export function createProgram(services: UpServices): Command {
     );
   addUpCommand(program, services);
   addStatusCommand(program, io);
+  addMigrateCommand(program, io);
   addConfigCommand(program, io);
   return program;
 }

@@ -11,6 +11,11 @@ import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Address, RoutingView } from '../topology/routing.ts';
+import {
+  parseMigrationRequest,
+  type MigrationMessage,
+  type MigrationRequest,
+} from './migration.ts';
 import { parseActivity, parseSubscriber, placed, readBody, sendJson } from './control-request.ts';
 import { FeedStream, type Subscriber } from './feed-stream.ts';
 import {
@@ -35,6 +40,11 @@ export interface ControlServerOptions {
   readonly view: (subscriber: Subscriber) => Promise<RoutingView> | RoutingView;
   readonly status: () => Promise<StatusReport> | StatusReport;
   readonly activity: (report: ActivityReport) => void;
+  /** Sends messages until the migration has ended; never throws once it has sent one. */
+  readonly migrate?: (
+    request: MigrationRequest,
+    run: { readonly signal: AbortSignal; readonly send: (message: MigrationMessage) => void },
+  ) => Promise<void>;
 }
 
 export interface ControlServer extends AsyncDisposable {
@@ -176,9 +186,31 @@ class FeedServer implements ControlServer {
         this.#options.activity(parseActivity(await readBody(request)));
         response.writeHead(204).end();
         return;
+      case 'POST /v1/migrate':
+        await this.#migrate(parseMigrationRequest(await readBody(request)), response);
+        return;
       default:
         throw new MeridianError('ERR_CONTROL_REQUEST', 'the control server has no such route');
     }
+  }
+
+  async #migrate(request: MigrationRequest, response: ServerResponse): Promise<void> {
+    const { migrate } = this.#options;
+    if (migrate === undefined) {
+      throw new MeridianError('ERR_CONTROL_REQUEST', 'this control server migrates nothing');
+    }
+    const left = new AbortController();
+    response.on('close', () => {
+      left.abort();
+    });
+    const send = (message: MigrationMessage): void => {
+      if (!response.headersSent) {
+        response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+      }
+      response.write(`${JSON.stringify(message)}\n`);
+    };
+    await migrate(request, { signal: left.signal, send });
+    response.end();
   }
 
   #authorise(request: IncomingMessage): void {

@@ -5,6 +5,7 @@
  *   GET  /v1/feed?region=R&zone=Z&process=NAME&pid=P   an endless stream of FeedMessage
  *   GET  /v1/status                                    one StatusReport (src/control/status.ts)
  *   POST /v1/activity                                  ActivityReport: keeps heartbeats frequent
+ *   POST /v1/migrate                                   MigrationRequest; a stream of MigrationMessage
  *
  * Refusals have a status and { error: { code, message, remedy } }. An empty zone stands for the
  * region's first one; the pid is optional.

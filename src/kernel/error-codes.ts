@@ -57,6 +57,11 @@ export const ERROR_CODES = {
     500,
     'Correct the named statement and start again: migrations resume after the last one applied.',
   ),
+  ERR_MIGRATION_RUNNING: entry(
+    'backoff',
+    409,
+    'Wait for the other `meridian migrate` to end, then run it again.',
+  ),
   ERR_MIGRATION_CHANGED: entry(
     'operator',
     500,

@@ -9,13 +9,25 @@ import { tokenize } from './lexer.ts';
 import type { Statement } from './split.ts';
 
 export function withoutPublic(statement: Statement): Statement {
-  const { text } = statement;
-  if (!text.includes('"public"."')) return statement;
+  const { concurrently } = statement;
+  return {
+    ...statement,
+    text: unqualified(statement.text),
+    ...(concurrently === undefined
+      ? {}
+      : {
+          concurrently: { ...concurrently, inTransaction: unqualified(concurrently.inTransaction) },
+        }),
+  };
+}
+
+function unqualified(text: string): string {
+  if (!text.includes('"public"')) return text;
   const tokens = tokenize(text).map(({ start, end }) => text.slice(start, end));
   const kept = tokens.filter((token, index) => {
     const qualifies = (at: number): boolean =>
       tokens[at] === '"public"' && tokens[at + 1] === '.' && tokens[at + 2]?.[0] === '"';
     return !qualifies(index) && !(token === '.' && qualifies(index - 1));
   });
-  return { ...statement, text: kept.join('') };
+  return kept.join('');
 }

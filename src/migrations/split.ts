@@ -13,6 +13,15 @@ export interface Statement {
   readonly line: number;
   /** Index of its first character in the file's text. */
   readonly offset: number;
+  /** Cannot run in a transaction; it is its file's only statement. */
+  readonly concurrently?: Concurrently;
+}
+
+export interface Concurrently {
+  /** The same inside a transaction, locking what it works on: for empty schemas. */
+  readonly inTransaction: string;
+  /** The index that it makes, which a failure leaves behind invalid. */
+  readonly index?: string;
 }
 
 /** The line of an index, from 1. Asked in rising order, it reads the text once. */
@@ -91,7 +100,15 @@ interface Refusal {
 const TRANSACTION_CONTROL =
   /^(?:begin|commit|rollback|abort|end|savepoint|release|start transaction|prepare transaction)\b/;
 
-function refuseStatement(text: string, tokens: readonly Token[]): Refusal | undefined {
+/** A crash between the statement and its record makes it run once more. */
+const REPEATABLE =
+  /^(?:create (?:unique )?index concurrently if not exists|drop index concurrently if exists)\b/;
+
+function refuseStatement(
+  text: string,
+  tokens: readonly Token[],
+  alone: boolean,
+): Refusal | undefined {
   const words = tokens.filter((token) => token.kind === 'word');
   const [first] = words;
   if (first === undefined || first !== tokens[0]) return undefined;
@@ -107,12 +124,21 @@ function refuseStatement(text: string, tokens: readonly Token[]): Refusal | unde
   }
   const concurrently = words[spelled.indexOf('concurrently')];
   if (concurrently !== undefined && /^(?:create|drop|reindex|alter)\b/.test(leading)) {
-    return {
-      token: concurrently,
-      what: 'CONCURRENTLY cannot run in a transaction',
-      remedy:
-        'Leave the word out: each migration runs in one transaction together with its record.',
-    };
+    if (!REPEATABLE.test(spelled.join(' '))) {
+      return {
+        token: concurrently,
+        what: 'CONCURRENTLY runs outside a transaction, and must bear being run again',
+        remedy:
+          'Write CREATE INDEX CONCURRENTLY IF NOT EXISTS name ON …, or DROP INDEX CONCURRENTLY IF EXISTS name.',
+      };
+    }
+    if (!alone) {
+      return {
+        token: concurrently,
+        what: 'CONCURRENTLY runs outside a transaction, and the rest of the file inside one',
+        remedy: 'Give it a migration of its own.',
+      };
+    }
   }
   if (spelled[0] === 'copy' && /\bfrom stdin\b/.test(spelled.join(' '))) {
     return {
@@ -153,10 +179,28 @@ export function splitStatements(text: string, file: string): Statement[] {
   const tokens = tokenize(text);
   const lineAt = lineFinder(text);
   for (const token of tokens) refuse(refuseToken(token));
-  return groupTokens(text, tokens).map((statement) => {
-    refuse(refuseStatement(text, statement));
+  return groupTokens(text, tokens).map((statement, _, all) => {
+    refuse(refuseStatement(text, statement, all.length === 1));
     const start = statement[0]?.start ?? 0;
     const end = statement.at(-1)?.end ?? start;
-    return { text: text.slice(start, end), line: lineAt(start), offset: start };
+    const whole = { text: text.slice(start, end), line: lineAt(start), offset: start };
+    const concurrently = concurrentlyIn(text, statement);
+    return concurrently === undefined ? whole : { ...whole, concurrently };
   });
+}
+
+function concurrentlyIn(text: string, tokens: readonly Token[]): Concurrently | undefined {
+  const meaning = tokens.filter(isMeaning);
+  const raw = meaning.map(({ start, end }) => text.slice(start, end));
+  const words = raw.map((word) => word.toLowerCase());
+  if (!REPEATABLE.test(words.slice(0, 7).join(' '))) return undefined;
+  const at = words.indexOf('concurrently');
+  const [first, word, last] = [meaning[0], meaning[at], meaning.at(-1)];
+  const inTransaction =
+    text.slice(first?.start, word?.start) + text.slice(word?.end, last?.end).trimStart();
+  if (words[0] === 'drop') return { inTransaction };
+  // CONCURRENTLY IF NOT EXISTS name
+  const name = raw[at + 4] ?? '';
+  const index = name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : words[at + 4];
+  return { inTransaction, ...(index === undefined ? {} : { index }) };
 }

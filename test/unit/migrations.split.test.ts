@@ -177,3 +177,31 @@ describe('for any text', () => {
     );
   });
 });
+
+describe('CONCURRENTLY', () => {
+  const concurrently = (text: string): unknown =>
+    splitStatements(text, 'f.sql').map((statement) => statement.concurrently);
+
+  test('is taken alone in its file, and when it may be run again', () => {
+    assert.deepEqual(
+      concurrently('-- why\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "I""x" ON t (a >= 1);'),
+      [
+        {
+          inTransaction: 'CREATE UNIQUE INDEX IF NOT EXISTS "I""x" ON t (a >= 1)',
+          index: 'I"x',
+        },
+      ],
+    );
+    assert.deepEqual(concurrently('create index concurrently if not exists Abc on t (a)'), [
+      { inTransaction: 'create index if not exists Abc on t (a)', index: 'abc' },
+    ]);
+    assert.deepEqual(concurrently('DROP INDEX CONCURRENTLY IF EXISTS i'), [
+      { inTransaction: 'DROP INDEX IF EXISTS i' },
+    ]);
+    assert.deepEqual(concurrently('CREATE INDEX i ON t (a)'), [undefined]);
+    assert.throws(
+      () => concurrently('SELECT 1; CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)'),
+      { code: 'ERR_MIGRATION_INVALID' },
+    );
+  });
+});

@@ -8,15 +8,19 @@
 import type pg from 'pg';
 import { migrationFailed } from '../../migrations/failure.ts';
 import type { MigrationFile } from '../../migrations/files.ts';
+import { lockWarnings } from '../../migrations/lock-warnings.ts';
 import { planMigrations, type AppliedRecord } from '../../migrations/plan.ts';
 import { applyFence, checkFence } from './fence.ts';
 import type { Fence } from './fence-rules.ts';
+import type { Statement } from '../../migrations/split.ts';
+import { LOCK_TIMEOUT_MS, patiently, type PatienceServices } from './patience.ts';
 import { quoteIdentifier } from './quote.ts';
 import { GLOBAL_SCHEMA, ROLE } from './roles.ts';
 import { rangeStatements } from './schema.ts';
 import { sqlStateOf } from './sqlstate.ts';
 
 export const DATABASE_SCOPE = 'database';
+const RECORD = 'INSERT INTO meridian.migration (scope, name, checksum) VALUES ($1, $2, $3)';
 
 export interface MigrationTarget {
   /** 'database' or a range's name: the key of the records. */
@@ -36,32 +40,35 @@ export function rangeTarget(range: string, fence: Fence): MigrationTarget {
   return { scope: range, schema: range, where: `range ${range}`, fence };
 }
 
-/** Returns how many files ran. Throws ERR_MIGRATION_FAILED or ERR_MIGRATION_CHANGED. */
+/**
+ * Returns how many files ran. Throws ERR_MIGRATION_FAILED or ERR_MIGRATION_CHANGED. `services.log` is
+ * told what may lock for long, where there is something to lock.
+ */
 export async function applyMigrations(
   client: pg.Client,
   target: MigrationTarget,
-  files: readonly MigrationFile[],
+  by: { readonly files: readonly MigrationFile[]; readonly services: PatienceServices },
 ): Promise<number> {
-  const { pending } = planMigrations({
-    applied: await appliedIn(client, target.scope),
-    files,
-    where: target.where,
-  });
+  const { services } = by;
+  const applied = await appliedIn(client, target.scope);
+  const { pending } = planMigrations({ applied, files: by.files, where: target.where });
+  const inUse = applied.length > 0;
+  for (const { file, line, warning } of inUse ? lockWarnings(pending) : []) {
+    const at = `${file}:${String(line)}`;
+    services.log.warn(`this migration may lock for long: ${warning.what}`, {
+      ...{ at, remedy: warning.remedy, where: target.where },
+    });
+  }
   for (const file of pending) {
-    await client.query('BEGIN');
-    try {
-      await runFile(client, target, file);
-      await client.query(
-        'INSERT INTO meridian.migration (scope, name, checksum) VALUES ($1, $2, $3)',
-        [target.scope, file.name, file.checksum],
-      );
-      await client.query('COMMIT');
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => {});
-      throw error;
+    const [only] = file.statements;
+    // Nobody uses an empty schema: there the lock costs nothing, and waiting for others would.
+    if (inUse && only?.concurrently !== undefined) {
+      await patiently(services, () => runAlone(client, target, { file, only }));
+    } else {
+      await patiently(services, () => runTogether(client, target, file));
     }
   }
-  await mendFence(client, target);
+  await patiently(services, () => mendFence(client, target));
   return pending.length;
 }
 
@@ -69,6 +76,7 @@ export async function applyMigrations(
 async function mendFence(client: pg.Client, target: MigrationTarget): Promise<void> {
   await client.query('BEGIN');
   try {
+    await client.query(`SET LOCAL lock_timeout = ${String(LOCK_TIMEOUT_MS)}`);
     await applyFence(client, target.schema, target.fence);
     await checkFence(client, target.schema, target.fence);
     await client.query('COMMIT');
@@ -76,6 +84,60 @@ async function mendFence(client: pg.Client, target: MigrationTarget): Promise<vo
     await client.query('ROLLBACK').catch(() => {});
     throw error;
   }
+}
+
+async function runTogether(
+  client: pg.Client,
+  target: MigrationTarget,
+  file: MigrationFile,
+): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await runFile(client, target, file);
+    await client.query(RECORD, [target.scope, file.name, file.checksum]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Outside a transaction, since the statement is several of its own. What a failure leaves behind, an
+ * invalid index that costs every write, is dropped at once, and again before the next try.
+ */
+async function runAlone(
+  client: pg.Client,
+  target: MigrationTarget,
+  { file, only }: { readonly file: MigrationFile; readonly only: Statement },
+): Promise<void> {
+  await client.query(`SET search_path = ${searchPath(target)}`);
+  try {
+    await dropInvalid(client, target, only);
+    await runStatement(client, only, { file, where: target.where });
+    await client.query(RECORD, [target.scope, file.name, file.checksum]);
+  } catch (error) {
+    await dropInvalid(client, target, only).catch(() => {});
+    throw error;
+  } finally {
+    await client.query('RESET search_path').catch(() => {});
+  }
+}
+
+async function dropInvalid(
+  client: pg.Client,
+  target: MigrationTarget,
+  { concurrently }: Statement,
+): Promise<void> {
+  if (concurrently?.index === undefined) return;
+  const found = await client.query(
+    `SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+     WHERE c.relnamespace = $1::regnamespace AND c.relname = $2 AND NOT i.indisvalid`,
+    [quoteIdentifier(target.schema), concurrently.index],
+  );
+  if (found.rows.length === 0) return;
+  const name = `${quoteIdentifier(target.schema)}.${quoteIdentifier(concurrently.index)}`;
+  await client.query(`DROP INDEX CONCURRENTLY IF EXISTS ${name}`);
 }
 
 export async function appliedIn(client: pg.Client, scope: string): Promise<AppliedRecord[]> {
@@ -92,26 +154,40 @@ export async function runFile(
   target: MigrationTarget,
   file: MigrationFile,
 ): Promise<void> {
-  const path = target.schema === GLOBAL_SCHEMA ? [GLOBAL_SCHEMA] : [target.schema, GLOBAL_SCHEMA];
-  await client.query(`SET LOCAL search_path = ${path.map(quoteIdentifier).join(', ')}, pg_temp`);
+  await client.query(
+    `SET LOCAL search_path = ${searchPath(target)}; SET LOCAL lock_timeout = ${String(LOCK_TIMEOUT_MS)}`,
+  );
   for (const statement of file.statements) {
-    try {
-      await client.query(statement.text);
-    } catch (cause) {
-      throw migrationFailed({
-        file,
-        statement,
-        error: {
-          message: (cause as Error).message,
-          sqlState: sqlStateOf(cause),
-          position: positionOf(cause),
-        },
-        where: target.where,
-      });
-    }
+    const text = statement.concurrently?.inTransaction ?? statement.text;
+    await runStatement(client, { ...statement, text }, { file, where: target.where });
   }
   await handOver(client, target.schema);
   await applyFence(client, target.schema, target.fence);
+}
+
+function searchPath({ schema }: MigrationTarget): string {
+  const path = schema === GLOBAL_SCHEMA ? [GLOBAL_SCHEMA] : [schema, GLOBAL_SCHEMA];
+  return `${path.map(quoteIdentifier).join(', ')}, pg_temp`;
+}
+
+async function runStatement(
+  client: pg.Client,
+  statement: Statement,
+  of: { readonly file: MigrationFile; readonly where: string },
+): Promise<void> {
+  try {
+    await client.query(statement.text);
+  } catch (cause) {
+    throw migrationFailed({
+      ...of,
+      statement,
+      error: {
+        message: (cause as Error).message,
+        sqlState: sqlStateOf(cause),
+        position: positionOf(cause),
+      },
+    });
+  }
 }
 
 function positionOf(error: unknown): number | undefined {

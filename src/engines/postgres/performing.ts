@@ -13,6 +13,7 @@ import { initialiseGroup, settleGroup } from './initialise.ts';
 import { applyMigrations, databaseTarget, ensureRange, rangeTarget } from './migrating.ts';
 import { startNode } from './nodes.ts';
 import { openGroup } from './opening.ts';
+import { patiently } from './patience.ts';
 import type { PostgresAction } from './plan.ts';
 import { rehearse } from './rehearsal.ts';
 import type { RangePlaces } from './routes.ts';
@@ -42,16 +43,12 @@ export async function performAction(
     case 'open-group':
       return openGroup(cluster, action.group);
     case 'rehearse-migrations':
-      await onLeader(cluster, desired.primaryGroup, (client) => rehearse(client, desired));
+      await onLeader(cluster, desired.primaryGroup, (client) =>
+        patiently(cluster.services, () => rehearse(client, desired)),
+      );
       return 'done';
     case 'migrate-database':
-      await onLeader(cluster, action.group, (client) =>
-        applyMigrations(
-          client,
-          databaseTarget(action.group, fenceOf(desired)),
-          desired.databaseMigrations,
-        ),
-      );
+      await migrateDatabase(on, action.group);
       return 'done';
     case 'prepare-range':
       await prepareRange(on, action);
@@ -70,6 +67,21 @@ async function createGroup(cluster: Cluster, name: string): Promise<void> {
   await initialiseGroup(cluster.server, spec);
 }
 
+async function migrateDatabase({ cluster, desired }: Performing, group: string): Promise<void> {
+  const ran = await onLeader(cluster, group, (client) =>
+    applyMigrations(client, databaseTarget(group, fenceOf(desired)), {
+      files: desired.databaseMigrations,
+      services: cluster.services,
+    }),
+  );
+  const { primaryGroup } = desired;
+  // The subscriber learns of new global tables when it is told to look.
+  if (ran > 0 && cluster.group(group).globals === 'subscribed') {
+    cluster.group(group).globals = 'none';
+    await subscribeGlobals(cluster, { group, primaryGroup });
+  }
+}
+
 async function prepareRange(
   on: Performing,
   range: { readonly range: string; readonly group: string },
@@ -78,11 +90,10 @@ async function prepareRange(
   await cluster.placeRange(range.range, range.group);
   await onLeader(cluster, range.group, async (client) => {
     await ensureRange(client, range.range);
-    await applyMigrations(
-      client,
-      rangeTarget(range.range, fenceOf(desired)),
-      desired.regionalMigrations,
-    );
+    await applyMigrations(client, rangeTarget(range.range, fenceOf(desired)), {
+      files: desired.regionalMigrations,
+      services: cluster.services,
+    });
     const row = await client.query<{ epoch: string }>(
       'SELECT epoch FROM meridian.range WHERE name = $1',
       [range.range],

@@ -90,11 +90,14 @@ function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
       const seen = observed.ranges[range.name];
       return seen === undefined || pending(seen.migrations, desired.regionalMigrations);
     })
-    .map((range): Step => ({
+    .map((range, index, all): Step => ({
       id: `prepare-range:${range.name}`,
       summary: `prepare range ${range.name} in ${range.group}`,
       effect: 'lock',
-      after: [REHEARSAL, `open-group:${range.group}`, `migrate-database:${range.group}`],
+      after: [
+        ...[REHEARSAL, `open-group:${range.group}`, `migrate-database:${range.group}`],
+        ...oneByOne(observed, range.name, all[index - 1]?.name),
+      ],
       action: { kind: 'prepare-range', range: range.name, group: range.group },
     }));
   const subscriptions = desired.groups
@@ -124,6 +127,15 @@ function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
           },
         ];
   return [...rehearsal, ...migrating, ...ranges, ...subscriptions];
+}
+
+/**
+ * Ranges that are in use are migrated one after another, so that a migration that fails has failed in
+ * one of them, and those behind it are as they were. Empty ones are made side by side.
+ */
+function oneByOne(observed: ClusterSnapshot, range: string, before: string | undefined): string[] {
+  const inUse = observed.ranges[range] !== undefined;
+  return inUse && before !== undefined ? [`prepare-range:${before}`] : [];
 }
 
 /**
