@@ -92,6 +92,13 @@ describe('errors', () => {
     assert.equal(shown.detail, undefined);
   });
 
+  test('a plan that a migration has overtaken is to be run again', () => {
+    const error = new MeridianError('ERR_ENGINE_UNAVAILABLE', 'cached plan must not change', {
+      details: { sqlState: '0A000' },
+    });
+    assert.equal((asDatabaseError(error) as pg.DatabaseError).code, '40001');
+  });
+
   test('an unknown outcome stays what it is', () => {
     const error = new MeridianError('ERR_ENGINE_COMMIT_UNKNOWN', 'lost', {
       outcome: 'unknown',

@@ -23,7 +23,9 @@ export function asDatabaseError(error: unknown): unknown {
   if (!isMeridianError(error) || error.outcome === 'unknown') return error;
   const { sqlState, constraint, table } = error.details;
   if (typeof sqlState !== 'string') return error;
-  const shown = databaseError(sqlState, plainMessage(error), error);
+  // A plan that a migration has overtaken: for the caller it is a conflict, and to be run again.
+  const overtaken = sqlState === '0A000' && error.code === 'ERR_ENGINE_UNAVAILABLE';
+  const shown = databaseError(overtaken ? '40001' : sqlState, plainMessage(error), error);
   return Object.assign(shown, {
     ...(typeof constraint === 'string' ? { constraint } : {}),
     ...(typeof table === 'string' ? { table } : {}),
