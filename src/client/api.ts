@@ -46,6 +46,10 @@ export interface TransactionOptions {
   /** Bound on everything, retries included. */
   readonly timeoutMs?: number;
   readonly retriesMax?: number;
+  /** Bound on each statement, in whole milliseconds: ERR_STATEMENT_TIMEOUT, and no retry. */
+  readonly statementTimeoutMs?: number;
+  /** Bound on each wait for a lock, in whole milliseconds: ERR_LOCK_TIMEOUT, and no retry. */
+  readonly lockTimeoutMs?: number;
 }
 
 export interface ReadOptions extends TransactionOptions {

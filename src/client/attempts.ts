@@ -3,7 +3,7 @@
  * retry-policy.ts; the route of each attempt is taken from the newest view at that moment.
  */
 import type { ControlSubscription } from '../control/subscription.ts';
-import type { Connector, Scope, SessionTarget } from '../engines/connector.ts';
+import type { Connector, Scope, SessionTarget, StatementLimits } from '../engines/connector.ts';
 import { present } from '../kernel/assert.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError } from '../kernel/errors.ts';
@@ -50,6 +50,7 @@ export interface Work<T> {
   run(handles: readonly Handle[]): Promise<T>;
   /** False: a failure is final, whatever it is; default: true. */
   readonly mayRunAgain?: (() => boolean) | undefined;
+  readonly statementLimits?: StatementLimits;
   readonly timeoutMs: number | undefined;
   readonly retriesMax: number | undefined;
   readonly signal: AbortSignal | undefined;
@@ -112,7 +113,10 @@ async function attemptOnce<T>(
   },
 ): Promise<Committed<T>> {
   const { work, target, attempt, deadline } = once;
-  const session = await services.connector.begin(target, { signal: deadline.signal });
+  const session = await services.connector.begin(target, {
+    ...work.statementLimits,
+    signal: deadline.signal,
+  });
   let value: T;
   try {
     value = await work.run(

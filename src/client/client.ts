@@ -153,7 +153,7 @@ interface Routes {
 
 /** Everything that one place of data offers, from where its writes and reads go. */
 function clientOf({ perform }: Shared, routes: Routes): AccountClient {
-  const write = <T>(work: Running<T>, options: TransactionOptions): Promise<Committed<T>> =>
+  const write = async <T>(work: Running<T>, options: TransactionOptions): Promise<Committed<T>> =>
     perform('transactions', { ...limitsOf(options), ...work, route: routes.write });
   const read = <T>(work: Running<T>, options: ReadOptions): Promise<Committed<T>> =>
     readWith(options, (wanted) =>
@@ -210,12 +210,22 @@ async function readWith<T>(
 
 function limitsOf(
   options: TransactionOptions,
-): Pick<Work<unknown>, 'timeoutMs' | 'retriesMax' | 'signal'> {
+): Pick<Work<unknown>, 'timeoutMs' | 'retriesMax' | 'signal' | 'statementLimits'> {
+  const { statementTimeoutMs, lockTimeoutMs } = options;
+  checkLimit('statementTimeoutMs', statementTimeoutMs);
+  checkLimit('lockTimeoutMs', lockTimeoutMs);
   return {
+    statementLimits: { statementTimeoutMs, lockTimeoutMs },
     timeoutMs: options.timeoutMs,
     retriesMax: options.retriesMax,
     signal: options.signal,
   };
+}
+
+/** The database's own bounds; its 0 would mean none, which leaving it out says better. */
+function checkLimit(name: string, value: number | undefined): void {
+  if (value === undefined || (Number.isInteger(value) && value >= 1 && value < 2 ** 31)) return;
+  throw new RangeError(`${name} is a whole number of milliseconds, at least 1`);
 }
 
 function only(tx: Transaction | undefined): Transaction {

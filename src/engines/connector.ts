@@ -176,12 +176,22 @@ export interface TwoPhaseVerbs {
   ): Promise<Position>;
 }
 
+/** Bounds on what the database does for the transaction; undefined: none of its own. */
+export interface StatementLimits {
+  /** ERR_STATEMENT_TIMEOUT when one statement takes longer. Not in force during the commit. */
+  readonly statementTimeoutMs?: number | undefined;
+  /** ERR_LOCK_TIMEOUT when a lock is not free within this. */
+  readonly lockTimeoutMs?: number | undefined;
+}
+
+export interface BeginOptions extends StatementLimits {
+  /** Gives up at any time; during the commit the outcome is unknown. */
+  readonly signal: AbortSignal;
+}
+
 export interface Connector extends AsyncDisposable {
   /** Takes a connection; ERR_ENGINE_UNAVAILABLE or ERR_ENGINE_OVERLOADED when there is none in time. */
-  begin(
-    target: SessionTarget,
-    options: { readonly signal: AbortSignal },
-  ): Promise<SessionTransaction>;
+  begin(target: SessionTarget, options: BeginOptions): Promise<SessionTransaction>;
   /** For transactions over several groups; undefined without that capability. */
   readonly twoPhase?: TwoPhaseVerbs | undefined;
 }

@@ -117,7 +117,11 @@ describe('the inspection of statements', () => {
 
   test('lets everything else alone', () => {
     for (const text of HARMLESS) {
-      assert.deepEqual(inspect(text), { refusal: undefined, soils: false, unsettles: false }, text);
+      assert.deepEqual(
+        inspect(text),
+        { refusal: undefined, soils: false, unsettles: false, limits: false },
+        text,
+      );
     }
   });
 
@@ -125,6 +129,11 @@ describe('the inspection of statements', () => {
     for (const text of ['ROLLBACK TO s', 'ROLLBACK WORK TO SAVEPOINT s', 'RESET ALL', 'CALL f()']) {
       assert.equal(inspect(text).unsettles, true, text);
     }
+  });
+
+  test('knows a time limit of its own, which must end before the commit', () => {
+    assert.equal(inspect('SET LOCAL statement_timeout = 1').limits, true);
+    assert.equal(inspect("SELECT set_config('Statement_Timeout', '1', true)").limits, true);
   });
 
   test('is not misled by case, space or comments, and never throws', () => {

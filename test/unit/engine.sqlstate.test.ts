@@ -19,6 +19,7 @@ const EXPECTED: Readonly<Record<string, ErrorCode>> = {
   '40001': 'ERR_ENGINE_SERIALIZATION',
   '40P01': 'ERR_ENGINE_SERIALIZATION',
   '55P03': 'ERR_ENGINE_SERIALIZATION',
+  MR003: 'ERR_ENGINE_UNAVAILABLE',
   '40003': 'ERR_ENGINE_COMMIT_UNKNOWN',
   '25006': 'ERR_ENGINE_READ_ONLY',
   '42501': 'ERR_ENGINE_PERMISSION',
@@ -50,6 +51,20 @@ describe("PostgreSQL's errors", () => {
     const overtaken = databaseError('0A000');
     overtaken.message = 'cached plan must not change result type';
     assert.equal(fromDriver(overtaken, 'query').code, 'ERR_ENGINE_UNAVAILABLE');
+  });
+
+  test('a time limit and a cancellation have one state and two codes', () => {
+    const limited = databaseError('57014');
+    limited.message = 'canceling statement due to statement timeout';
+    assert.equal(fromDriver(limited, 'query').code, 'ERR_STATEMENT_TIMEOUT');
+    const cancelled = databaseError('57014');
+    cancelled.message = 'canceling statement due to user request';
+    assert.equal(fromDriver(cancelled, 'query').code, 'ERR_ABORTED');
+  });
+
+  test('a lock that is not free is a conflict, unless the caller has set a bound', () => {
+    const limited = fromDriver(databaseError('55P03'), 'query', { lockTimeout: true });
+    assert.equal(limited.code, 'ERR_LOCK_TIMEOUT');
   });
 
   test('without a state it is the connection', () => {

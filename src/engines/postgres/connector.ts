@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
 import type { RoutedNode } from '../../topology/routing.ts';
-import type { Connector, ConnectorServices, SessionTarget } from '../connector.ts';
+import type { BeginOptions, Connector, ConnectorServices, SessionTarget } from '../connector.ts';
 import { awaitPosition } from './position-wait.ts';
 import { fromDriver } from './sqlstate.ts';
 import { PostgresTransaction } from './transaction.ts';
@@ -11,6 +11,9 @@ import { twoPhaseVerbs } from './two-phase-verbs.ts';
 const IDLE_TIMEOUT_MS = 30_000;
 /** Callers waiting for a connection of one node; more are refused at once. */
 const WAITING_MAX = 1_000;
+
+/** Connections of each pool that were made and not ended. */
+const established = new WeakMap<pg.Pool, Set<pg.PoolClient>>();
 
 export function createConnector(services: ConnectorServices): Connector {
   const pools = new Map<string, pg.Pool>();
@@ -37,15 +40,20 @@ export function createConnector(services: ConnectorServices): Connector {
   };
   const beginAt = async (
     target: SessionTarget,
-    signal: AbortSignal,
+    options: BeginOptions,
   ): Promise<PostgresTransaction> =>
-    new PostgresTransaction(await take(target.node, signal), target, signal);
+    new PostgresTransaction(await take(target.node, options.signal), target, options);
 
   return {
-    twoPhase: twoPhaseVerbs({ services, begin: beginAt, take }),
-    begin: async (target, { signal }) => {
+    twoPhase: twoPhaseVerbs({
+      services,
+      begin: (target, signal) => beginAt(target, { signal }),
+      take,
+    }),
+    begin: async (target, options) => {
+      const { signal } = options;
       const client = await take(target.node, signal);
-      const transaction = new PostgresTransaction(client, target, signal);
+      const transaction = new PostgresTransaction(client, target, options);
       const { access } = target;
       if (access.kind === 'replica-read' && access.atLeast !== undefined) {
         try {
@@ -83,8 +91,15 @@ function createPool(services: ConnectorServices, node: RoutedNode): pg.Pool {
     keepAlive: true,
   });
   // Between transactions and while one is being given up nobody else listens.
+  const made = new Set<pg.PoolClient>();
+  established.set(pool, made);
   pool.on('connect', (client) => {
+    made.add(client);
     client.on('error', () => {});
+  });
+  // Told more than once of a connection that broke while it was used.
+  pool.on('remove', (client) => {
+    made.delete(client);
   });
   pool.on('error', (error) => {
     // An idle connection ended (a node restarted): the pool has dropped it already.
@@ -127,10 +142,27 @@ async function acquire(
       () => {},
     );
     if (signal.aborted) throw aborted(signal);
+    if (isQueueTimeout(error) && inUse(pool)) {
+      throw new MeridianError(
+        'ERR_ENGINE_OVERLOADED',
+        `no connection to ${node.name} became free in time`,
+        { cause: error },
+      );
+    }
     throw fromDriver(error, `connecting to ${node.name}`);
   } finally {
     if (giveUp !== undefined) signal.removeEventListener('abort', giveUp);
   }
+}
+
+/** The pool's own words for a caller that waited for another one's connection. */
+function isQueueTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('timeout exceeded');
+}
+
+/** Connections there are: they are busy. When none was made, the node is what is missing. */
+function inUse(pool: pg.Pool): boolean {
+  return (established.get(pool)?.size ?? 0) > 0;
 }
 
 function aborted(signal: AbortSignal): MeridianError {

@@ -23,6 +23,8 @@ export interface Inspection {
   readonly soils: boolean;
   /** Search path or account may have changed: they are set again before the next statement. */
   readonly unsettles: boolean;
+  /** It may set a time limit of its own. */
+  readonly limits: boolean;
 }
 
 const TEXTS_MAX = 1_000;
@@ -34,7 +36,7 @@ const answers = new LRUCache<string, Inspection>({ max: TEXTS_MAX });
 export function inspect(text: string): Inspection {
   const known = answers.get(text);
   if (known !== undefined) return known;
-  const answer = inspectText(text);
+  const answer = { ...inspectText(text), limits: /statement_timeout/i.test(text) };
   if (text.length <= TEXT_LENGTH_MAX) answers.set(text, answer);
   return answer;
 }
@@ -47,17 +49,19 @@ interface Part {
   readonly value: string;
 }
 
-const HARMLESS: Inspection = { refusal: undefined, soils: false, unsettles: false };
-const SOILS: Inspection = { ...HARMLESS, soils: true };
-const UNSETTLES: Inspection = { ...HARMLESS, unsettles: true };
-const CHANGES: Inspection = { refusal: undefined, soils: true, unsettles: true };
+type Found = Omit<Inspection, 'limits'>;
 
-const refuse = (what: string, remedy: string): Inspection => ({
+const HARMLESS: Found = { refusal: undefined, soils: false, unsettles: false };
+const SOILS: Found = { ...HARMLESS, soils: true };
+const UNSETTLES: Found = { ...HARMLESS, unsettles: true };
+const CHANGES: Found = { refusal: undefined, soils: true, unsettles: true };
+
+const refuse = (what: string, remedy: string): Found => ({
   ...HARMLESS,
   refusal: { what, remedy },
 });
 
-function inspectText(text: string): Inspection {
+function inspectText(text: string): Found {
   let soils = false;
   let unsettles = false;
   for (const statement of statementsOf(text)) {
@@ -96,12 +100,12 @@ const LIBRARY_ENDS =
   'Return from the transaction function to commit and throw to roll back; savepoints may be used inside.';
 const LIBRARY_SETS = 'Leave it to the library, which sets it for each transaction.';
 
-function control(parts: readonly Part[]): Inspection {
+function control(parts: readonly Part[]): Found {
   const words = parts.slice(0, 2).map((part) => part.value.toUpperCase());
   return refuse(`${words.join(' ')} would end or change the transaction`, LIBRARY_ENDS);
 }
 
-function byFirstWord(parts: readonly Part[]): Inspection {
+function byFirstWord(parts: readonly Part[]): Found {
   const [first, second] = parts;
   if (first?.kind !== 'word') return HARMLESS;
   switch (first.value) {
@@ -141,7 +145,7 @@ function byFirstWord(parts: readonly Part[]): Inspection {
 }
 
 /** The driver relies on its own statements: their names begin alike. */
-function deallocate(after: readonly Part[]): Inspection {
+function deallocate(after: readonly Part[]): Found {
   const name = after.at(-1);
   const all = name?.kind === 'word' && name.value === 'all';
   return all || name?.value.startsWith('meridian_') === true
@@ -149,7 +153,7 @@ function deallocate(after: readonly Part[]): Inspection {
     : SOILS;
 }
 
-function rollback(parts: readonly Part[]): Inspection {
+function rollback(parts: readonly Part[]): Found {
   const noise = parts[1]?.value === 'work' || parts[1]?.value === 'transaction';
   // Settings made since the savepoint are undone with the rest.
   return parts[noise ? 2 : 1]?.value === 'to' ? UNSETTLES : control(parts);
@@ -160,7 +164,7 @@ const FIXED =
   /^(?:meridian(?:\..*)?|search_path|schema|role|session_authorization|standard_conforming_strings|transaction_\w+)$/i;
 
 /** After SET or RESET. */
-function setting(after: readonly Part[]): Inspection {
+function setting(after: readonly Part[]): Found {
   const [first, second] = after;
   const local = first?.kind === 'word' && first.value === 'local';
   const session = first?.kind === 'word' && first.value === 'session';
@@ -181,17 +185,17 @@ function setting(after: readonly Part[]): Inspection {
   return local ? HARMLESS : SOILS;
 }
 
-function fixed(name: string): Inspection {
+function fixed(name: string): Found {
   return refuse(`${name} is the library's to set`, LIBRARY_SETS);
 }
 
 /** Its body is a program that is not read here; what it names is a hint of what it does. */
-function block(parts: readonly Part[]): Inspection {
+function block(parts: readonly Part[]): Found {
   const names = parts.some((part) => /\bmeridian\b|\bset_config\b/i.test(part.value));
   return names ? fixed('what this block names') : CHANGES;
 }
 
-function alter(what: Part | undefined): Inspection {
+function alter(what: Part | undefined): Found {
   if (!/^(?:role|user|group|database|system)$/.test(what?.value ?? '')) return HARMLESS;
   return refuse(
     `ALTER ${what?.value.toUpperCase() ?? ''} changes every later connection`,
@@ -203,7 +207,7 @@ const SESSION_LOCK = /^pg_(?:try_)?advisory_(?:lock|lock_shared|unlock|unlock_sh
 const ADMISSION = /^(?:enter|enter_replica|use_scope)$/;
 
 /** Functions and views that do the same as a statement would. */
-function byNames(parts: readonly Part[]): Inspection {
+function byNames(parts: readonly Part[]): Found {
   let soils = false;
   for (const [index, { kind, value }] of parts.entries()) {
     if (kind !== 'word' && kind !== 'name') continue;
@@ -227,7 +231,7 @@ function byNames(parts: readonly Part[]): Inspection {
 }
 
 /** The arguments of set_config: name, value, whether for the transaction alone. */
-function configured(after: readonly Part[]): Inspection {
+function configured(after: readonly Part[]): Found {
   const [name, comma] = after;
   if (name?.kind !== 'text' || comma?.value !== ',') {
     return refuse(

@@ -19,5 +19,6 @@ export function savepointText(command: SavepointCommand, name: string): string {
  * either fail again or commit what a repetition of the whole would have decided otherwise.
  */
 export function forgivable(failure: MeridianError): boolean {
-  return failure.outcome === 'none' && failure.retry === 'never';
+  const limit = failure.code === 'ERR_STATEMENT_TIMEOUT' || failure.code === 'ERR_LOCK_TIMEOUT';
+  return failure.outcome === 'none' && (failure.retry === 'never' || limit);
 }

@@ -44,8 +44,24 @@ function isOvertaken(state: string, text: string): boolean {
   return state === '0A000' && text.startsWith('cached plan must not change');
 }
 
+/** One code for every cancelled statement; only the text tells who cancelled (the servers speak C's). */
+function limitOf(state: string, text: string, asked: AskedLimits): ErrorCode | undefined {
+  if (state === '57014' && text.includes('statement timeout')) return 'ERR_STATEMENT_TIMEOUT';
+  if (state === '55P03' && asked.lockTimeout) return 'ERR_LOCK_TIMEOUT';
+  return undefined;
+}
+
+/** Who sets a bound on locks does not want to wait for them again and again, as after a conflict. */
+interface AskedLimits {
+  readonly lockTimeout: boolean;
+}
+
 /** A driver's error as one of ours. */
-export function fromDriver(error: unknown, doing: string): MeridianError {
+export function fromDriver(
+  error: unknown,
+  doing: string,
+  asked: AskedLimits = { lockTimeout: false },
+): MeridianError {
   const state = sqlStateOf(error);
   const text = error instanceof Error ? error.message : String(error);
   if (state === undefined) {
@@ -56,7 +72,8 @@ export function fromDriver(error: unknown, doing: string): MeridianError {
   }
   const code = isOvertaken(state, text)
     ? 'ERR_ENGINE_UNAVAILABLE'
-    : (BY_STATE[state] ??
+    : (limitOf(state, text, asked) ??
+      BY_STATE[state] ??
       (UNAVAILABLE.test(state) ? 'ERR_ENGINE_UNAVAILABLE' : 'ERR_ENGINE_STATEMENT'));
   return new MeridianError(code, `${doing}: ${text} (SQLSTATE ${state})`, {
     cause: withoutDetail(error),

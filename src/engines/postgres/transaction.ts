@@ -5,7 +5,8 @@
  * check fails the transaction is aborted by then, so the statement behind it has done nothing.
  *
  * Closing (closing.ts): a commit whose wait for the quorum was cancelled is on one disk alone, which is
- * an unknown outcome, never success. A connection lost after COMMIT was sent is unknown too.
+ * an unknown outcome, never success. A connection lost after COMMIT was sent is unknown too, so a
+ * limit on statements ends before COMMIT.
  *
  * A replica read has nothing to commit and cannot conflict: its position came with the opening, so its
  * end is sent and not waited for.
@@ -15,10 +16,9 @@
  */
 import type pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
-import { unreachable } from '../../kernel/assert.ts';
 import type { Position } from '../../topology/position.ts';
 import type {
-  Access,
+  BeginOptions,
   PreparedSession,
   Scope,
   SessionTarget,
@@ -28,6 +28,7 @@ import type {
 } from '../connector.ts';
 import { CLOSING, sendClosing, socketOf } from './closing.ts';
 import { driverStatement, statementResult } from './driver-statement.ts';
+import { beginText } from './framing.ts';
 import { inspect } from './inspection.ts';
 import { parseReached, type ReachedRow } from './position-wait.ts';
 import { quoteIdentifier } from './quote.ts';
@@ -46,6 +47,7 @@ type State = 'new' | 'open' | 'failed' | 'committing' | 'prepared' | 'ending' | 
 export class PostgresTransaction implements TwoPhaseTransaction {
   readonly #client: pg.PoolClient;
   readonly #target: SessionTarget;
+  readonly #options: BeginOptions;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
   /** The connection ended under us; what is sent afterwards never leaves this process. */
@@ -61,10 +63,15 @@ export class PostgresTransaction implements TwoPhaseTransaction {
   #broken: Error | undefined;
   /** A statement left something behind on it; a new one is certain, whatever it was. */
   #soiled = false;
+  /** A limit on statements is in force, which must not strike the commit. */
+  #limited: boolean;
 
-  constructor(client: pg.PoolClient, target: SessionTarget, signal: AbortSignal) {
+  constructor(client: pg.PoolClient, target: SessionTarget, options: BeginOptions) {
+    const { signal } = options;
     this.#client = client;
     this.#target = target;
+    this.#options = options;
+    this.#limited = options.statementTimeoutMs !== undefined;
     this.#signal = signal;
     this.#onAbort = () => {
       this.#broken = new Error('aborted by the caller');
@@ -86,7 +93,7 @@ export class PostgresTransaction implements TwoPhaseTransaction {
   }
 
   async query(scope: number, statement: Statement): Promise<StatementResult> {
-    const { refusal, soils, unsettles } = inspect(statement.text);
+    const { refusal, soils, unsettles, limits } = inspect(statement.text);
     if (refusal !== undefined) {
       const { what, remedy } = refusal;
       throw new MeridianError('ERR_STATEMENT_REFUSED', `not sent: ${what}`, { remedy });
@@ -95,6 +102,7 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     const result = this.#query(scope, driverStatement(this.#client, range, statement));
     // It is on its way by now: what is sent behind it meets what it leaves.
     if (soils) this.#soiled = true;
+    if (limits) this.#limited = true;
     if (unsettles) this.#scope = -1;
     return result;
   }
@@ -158,6 +166,11 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     return this.#commit(CLOSING.decide(gid));
   }
 
+  /** A time limit that struck in the wait for the quorum would leave the outcome unknown. */
+  #last(closing: string): string {
+    return this.#limited ? `SET LOCAL statement_timeout = 0; ${closing}` : closing;
+  }
+
   async #commit(closing: string): Promise<Position> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#state === 'new') await this.query(0, { text: 'SELECT 1', values: [] });
@@ -171,7 +184,10 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     }
     this.#state = 'committing';
     try {
-      const { answer, tag, reached, waitCancelled } = await sendClosing(this.#client, closing);
+      const { answer, tag, reached, waitCancelled } = await sendClosing(
+        this.#client,
+        this.#last(closing),
+      );
       if (waitCancelled) throw this.#unknown('its wait for the quorum was cancelled');
       if (answer.status === 'rejected') throw answer.reason as Error;
       if (tag !== 'COMMIT') throw hadFailed();
@@ -191,7 +207,10 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#broken !== undefined) throw this.#fail(this.#broken, 'prepare');
     this.#state = 'committing';
-    const { answer, tag, waitCancelled } = await sendClosing(this.#client, CLOSING.prepare(gid));
+    const { answer, tag, waitCancelled } = await sendClosing(
+      this.#client,
+      this.#last(CLOSING.prepare(gid)),
+    );
     if (answer.status === 'rejected') throw this.#fail(answer.reason, 'prepare');
     if (tag !== 'PREPARE') throw this.#commitFailed(hadFailed());
     // Prepared on one disk alone: without a SQLSTATE, so that its caller has it rolled back.
@@ -245,7 +264,9 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     if (this.#state !== 'new') return [];
     this.#state = 'open';
     const { access, scopes } = this.#target;
-    const sent: Promise<unknown>[] = [this.#send({ text: beginOf(access) }, refusedBegin)];
+    const sent: Promise<unknown>[] = [
+      this.#send({ text: beginText(access, this.#options) }, refusedBegin),
+    ];
     for (const scope of scopes) {
       const entered = this.#send<ReachedRow>(enterOf(this.#target, scope));
       sent.push(entered);
@@ -283,7 +304,9 @@ export class PostgresTransaction implements TwoPhaseTransaction {
       ? new MeridianError('ERR_ABORTED', 'aborted during a statement', {
           cause: this.#signal.reason,
         })
-      : fromDriver(error, `${doing} on ${this.#target.node.name}`);
+      : fromDriver(error, `${doing} on ${this.#target.node.name}`, {
+          lockTimeout: this.#options.lockTimeoutMs !== undefined,
+        });
     // A connection that failed, that was left changed, or whose prepared statements a migration has
     // overtaken, is not kept.
     const state = sqlStateOf(error);
@@ -327,25 +350,6 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     this.#client.off('error', this.#onLost);
     this.#client.release(this.#broken ?? this.#soiled);
   }
-}
-
-function beginOf(access: Access): string {
-  switch (access.kind) {
-    case 'write':
-      return `BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE${lockTimeout(access.lockTimeoutMs)}`;
-    case 'strong-read':
-      return 'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY';
-    case 'replica-read':
-      // Standbys refuse SERIALIZABLE.
-      return 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
-    default:
-      return unreachable(access);
-  }
-}
-
-/** In the same message: a wait for a lock is bounded from the first statement on. */
-function lockTimeout(ms: number | undefined): string {
-  return ms === undefined ? '' : `; SET LOCAL lock_timeout = ${String(Math.ceil(ms))}`;
 }
 
 function hadFailed(): MeridianError {
