@@ -62,13 +62,16 @@ export async function preparedIn(cluster: TestPlatform): Promise<string[]> {
   return found.flat();
 }
 
-/** Waits until nothing is prepared any more; tells how long that took. */
+/** Waits until nothing is prepared anywhere, and all can be asked; tells how long that took. */
 export async function settled(cluster: TestPlatform, timeoutMs = 15_000): Promise<number> {
   const startedAt = performance.now();
   await waitUntil(
     systemClock,
     { what: 'all prepared transactions to be finished', timeoutMs, intervalMs: 50 },
-    async () => ((await preparedIn(cluster).catch(() => ['?'])).length === 0 ? true : undefined),
+    async () => {
+      const { groups } = await cluster.platform.status();
+      return groups.every(({ inDoubt }) => inDoubt?.count === 0) || undefined;
+    },
   );
   return performance.now() - startedAt;
 }
