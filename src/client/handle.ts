@@ -1,7 +1,7 @@
 /** What a transaction function is given: one account's view of a session, plain or as a pool. */
 import type { SessionTransaction } from '../engines/connector.ts';
 import type { Transaction } from './api.ts';
-import { boundHost } from './sql-tools/bound-host.ts';
+import { boundHost, type Blocks } from './sql-tools/bound-host.ts';
 import type { HandleSession } from './sql-tools/host.ts';
 import { poolOn, type SqlPool } from './sql-tools/pool.ts';
 
@@ -9,6 +9,8 @@ import { poolOn, type SqlPool } from './sql-tools/pool.ts';
 export interface Handle extends Transaction {
   readonly session: HandleSession;
 }
+
+const blocksOf = new WeakMap<SessionTransaction, Blocks>();
 
 export function handleOn(
   session: SessionTransaction,
@@ -23,6 +25,8 @@ export function handleOn(
     release: (name) => session.release(name),
     rollbackTo: (name) => session.rollbackTo(name),
   };
+  const blocks = blocksOf.get(session) ?? { begun: 0, open: false };
+  blocksOf.set(session, blocks);
   let pool: SqlPool | undefined;
   return {
     attempt: of.attempt,
@@ -31,7 +35,7 @@ export function handleOn(
       const result = await slice.query({ text, values });
       return { rows: result.rows as R[], rowCount: result.rowCount ?? 0 };
     },
-    pool: () => (pool ??= poolOn(boundHost(slice))),
+    pool: () => (pool ??= poolOn(boundHost(slice, blocks))),
     session: slice,
   };
 }

@@ -244,3 +244,80 @@ describe('meridian status', () => {
     await notRunning(/status 500/, 'ERR_CONTROL_UNAVAILABLE');
   });
 });
+
+describe('meridian migrate', () => {
+  const supervisor = async (
+    listener: RequestListener,
+    body: () => Promise<void>,
+  ): Promise<void> => {
+    const server = createServer(listener);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await mkdir(join(folder, '.meridian', 'run'), { recursive: true });
+    await writeFile(
+      join(folder, '.meridian', 'run', 'control.json'),
+      JSON.stringify({ url: `http://127.0.0.1:${String(port)}`, token: 't', pid: 1 }),
+    );
+    try {
+      await body();
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  };
+
+  test('needs a running platform, and says so', async () => {
+    const none = run(['migrate', '--json'], { cwd: folder });
+    assert.equal(await none.code, 1);
+    assert.equal((lastLine(none.out()) as Failure).error.code, 'ERR_NOT_RUNNING');
+  });
+
+  test('tells a person the plan, the steps, the failure and what is left', async () => {
+    const files = [{ path: 'migrations/regional/0002_a.sql', statements: 2 }];
+    const pending = ['range r0001', 'range r0002'].map((where) => ({ where, files }));
+    const warning = { what: 'it locks', remedy: 'Do not.' };
+    const error = { code: 'ERR_MIGRATION_FAILED', message: 'a.sql:3 failed', remedy: 'Mend it.' };
+    const messages = [
+      { kind: 'plan', pending, warnings: [{ file: 'a.sql', line: 3, warning }] },
+      { kind: 'step', summary: 'prepare range r0001', tookMs: 5 },
+      { kind: 'failed', error, pending: pending.slice(1) },
+    ];
+    const answer: RequestListener = (request, response) => {
+      request.resume();
+      response.end(messages.map((one) => `${JSON.stringify(one)}\n`).join(''));
+    };
+    await supervisor(answer, async () => {
+      const failed = run(['migrate'], { cwd: folder });
+      assert.equal(await failed.code, 1);
+      const list = '  migrations/regional/0002_a.sql (2 statements)\n';
+      assert.equal(failed.out(), `range r0001, range r0002:\n${list}`);
+      assert.equal(
+        failed.err(),
+        'warning: a.sql:3: it locks. Do not.\nprepare range r0001: done in 5 ms\n' +
+          `meridian: a.sql:3 failed. Mend it.\nNot applied yet:\nrange r0002:\n${list}`,
+      );
+    });
+  });
+
+  test('says when another command is at it, and when the supervisor goes away', async () => {
+    const busy: RequestListener = (request, response) => {
+      request.resume();
+      const error = { code: 'ERR_MIGRATION_RUNNING', message: 'at it', remedy: '' };
+      response.writeHead(409).end(JSON.stringify({ error }));
+    };
+    await supervisor(busy, async () => {
+      const second = run(['migrate', '--json'], { cwd: folder });
+      assert.equal(await second.code, 1);
+      assert.equal((lastLine(second.out()) as Failure).error.code, 'ERR_MIGRATION_RUNNING');
+    });
+    const leaving: RequestListener = (request, response) => {
+      request.resume();
+      response.end(`${JSON.stringify({ kind: 'step', summary: 's', tookMs: 1 })}\n`);
+    };
+    await supervisor(leaving, async () => {
+      const broken = run(['migrate', '--json'], { cwd: folder });
+      assert.equal(await broken.code, 1);
+      assert.equal((lastLine(broken.out()) as Failure).error.code, 'ERR_CONTROL_UNAVAILABLE');
+    });
+  });
+});

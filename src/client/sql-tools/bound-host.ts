@@ -10,14 +10,18 @@ import type { Token } from '../../topology/position.ts';
 import { MeridianError } from '../../kernel/errors.ts';
 import type { Block, HandleSession, Host } from './host.ts';
 
-export function boundHost(session: HandleSession): Host {
-  let blocks = 0;
-  let open = false;
+/** Of a session, and shared by the handles on it: savepoints are all of theirs. */
+export interface Blocks {
+  begun: number;
+  open: boolean;
+}
+
+export function boundHost(session: HandleSession, blocks: Blocks): Host {
   const refuseBeside = (): void => {
-    if (!open) return;
+    if (!blocks.open) return;
     throw new MeridianError(
       'ERR_TRANSACTION_NESTED',
-      'another connection of this pool has a transaction open, and all of them share one',
+      'another connection has a transaction open inside this one, and all of them share it',
     );
   };
   return {
@@ -30,13 +34,13 @@ export function boundHost(session: HandleSession): Host {
     },
     begin: async (): Promise<Block> => {
       refuseBeside();
-      blocks += 1;
-      const name = `meridian_${String(blocks)}`;
-      open = true;
+      blocks.begun += 1;
+      const name = `meridian_${String(blocks.begun)}`;
+      blocks.open = true;
       try {
         await session.savepoint(name);
       } catch (error) {
-        open = false;
+        blocks.open = false;
         throw error;
       }
       return {
@@ -50,11 +54,11 @@ export function boundHost(session: HandleSession): Host {
         release: (mark) => session.release(mark),
         rollbackTo: (mark) => session.rollbackTo(mark),
         commit: async () => {
-          open = false;
+          blocks.open = false;
           await session.release(name);
         },
         rollback: async () => {
-          open = false;
+          blocks.open = false;
           // What cannot be forgiven stays the session's failure, and ends the whole.
           await session.rollbackTo(name).then(
             () => session.release(name),
