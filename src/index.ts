@@ -32,13 +32,17 @@ export type { SurvivalGoal } from './topology/survival.ts';
 export { connect } from './client/connect.ts';
 export type { ConnectOptions } from './client/connect.ts';
 export type { ClientLimits } from './client/options.ts';
+export { idempotencyOf } from './client/idempotency.ts';
+export type { IdempotentRequest } from './client/idempotency.ts';
 export type {
   AccountClient,
+  AccountTransactionOptions,
   ClientCounters,
   Committed,
   CreateAccountOptions,
   CreatedAccount,
   GlobalClient,
+  Idempotency,
   MeridianClient,
   QueryResult,
   ReadOptions,

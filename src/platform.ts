@@ -28,6 +28,7 @@ import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { runMigration } from './orchestrate/migration.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
+import { platformMetrics } from './orchestrate/metrics.ts';
 import { statusReport } from './orchestrate/status.ts';
 import {
   endStrays,
@@ -219,6 +220,11 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       engine.noteActivity();
     },
     migrate: oneMigration(start, engine),
+    metrics: platformMetrics(clock, {
+      regions: config.regions,
+      appServersPerRegion: config.app?.instancesPerRegion ?? 0,
+      status: () => statusOf(start, data),
+    }),
   });
   scope.push('control server', () => control[Symbol.asyncDispose]());
   world.attach({

@@ -7,6 +7,7 @@
  */
 import {
   isMeridianError,
+  type AccountTransactionOptions,
   type Committed,
   type MeridianClient,
   type ReadOptions,
@@ -63,15 +64,20 @@ const READ_OWNER = `SELECT name, country, currency FROM customer WHERE account_i
 export async function openAccount(
   db: MeridianClient,
   request: OpenAccountRequest,
-  options: TransactionOptions,
+  options: AccountTransactionOptions,
 ): Promise<Committed<OpenedAccount>> {
   const { country, currency } = request;
+  const { idempotency, ...limits } = options;
+  if (idempotency !== undefined && request.id === undefined) {
+    const message = 'with an Idempotency-Key, name the `id` of the account: the key belongs to it';
+    throw Object.assign(new Error(message), { statusCode: 400 });
+  }
   const references = await db.global.read(
     (tx) => tx.query<{ known: boolean }>(CHECK_REFERENCES, [country, currency]),
-    { ...options, staleness: REFERENCE_STALENESS_MS },
+    { ...limits, staleness: REFERENCE_STALENESS_MS },
   );
   if (references.value.rows[0]?.known !== true) throw new Refused('unknown-reference');
-  const id = await ensureInDirectory(db, request, options);
+  const id = await ensureInDirectory(db, request, limits);
   return db.account(id).transaction((tx) => insertRows(tx, id, request), options);
 }
 

@@ -30,6 +30,8 @@ export default defineConfig({
   },
   gateway: {
     account: [accountFromPath('/accounts/:account')],
+    // Its routes pass the key on to their transactions (routes.ts).
+    idempotencyKeys: true,
   },
   traffic: {
     command: ['node', '../../dist/examples/bank/drive.js'],

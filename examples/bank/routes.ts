@@ -2,10 +2,19 @@
  * The bank over HTTP. Reads are served in the region that was asked, as stale as the caller allows;
  * writes run where the gateway sent them: at the account's home.
  *
+ * A write with an `Idempotency-Key` happens once: repeated, it is answered as it was the first time.
+ *
  * Every answer carries `meridian-token`: sent back with a later read, that read includes this request.
  */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { Committed, MeridianClient, ReadOptions, Transaction } from 'meridian';
+import {
+  idempotencyOf,
+  type AccountTransactionOptions,
+  type Committed,
+  type MeridianClient,
+  type ReadOptions,
+  type Transaction,
+} from 'meridian';
 import { openAccount, readStatement, type OpenAccountRequest } from './accounts.ts';
 import { problemOf } from './problems.ts';
 import { readCountry, readCurrencies } from './reference.ts';
@@ -92,7 +101,7 @@ function addWrites(server: FastifyInstance, db: MeridianClient): void {
     '/accounts',
     { schema: schemas.open },
     async (request, reply) => {
-      const opened = await openAccount(db, request.body, timeout(request));
+      const opened = await openAccount(db, request.body, writeOptions(request));
       reply.code(opened.value.created ? 201 : 200);
       return answer(reply, opened, { ...opened.value });
     },
@@ -111,7 +120,7 @@ function addWrites(server: FastifyInstance, db: MeridianClient): void {
         const { account } = request.params;
         const written = await db
           .account(account)
-          .transaction((tx) => run(tx, { ...request.body, account }), timeout(request));
+          .transaction((tx) => run(tx, { ...request.body, account }), writeOptions(request));
         return answer(reply, written, { applied: written.value });
       },
     );
@@ -146,7 +155,7 @@ function addTransfers(server: FastifyInstance, db: MeridianClient): void {
               { from: handles[account] as Transaction, to: handles[to] as Transaction },
               { ...request.body, account },
             ),
-          timeout(request),
+          writeOptions(request),
         );
         return answer(reply, written, { applied: written.value });
       },
@@ -163,6 +172,7 @@ function answer(
   body: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
   reply.header('meridian-token', committed.token);
+  if (committed.replayed) reply.header('idempotency-replayed', 'true');
   return { ...body, node: committed.node, attempts: committed.attempts };
 }
 
@@ -171,6 +181,10 @@ function timeout(request: Pick<FastifyRequest, 'headers'>): { timeoutMs?: number
   const header = request.headers['meridian-timeout-ms'];
   if (typeof header !== 'string' || !/^[1-9][0-9]{0,6}$/.test(header)) return {};
   return { timeoutMs: Number(header) };
+}
+
+function writeOptions(request: FastifyRequest): AccountTransactionOptions {
+  return { ...timeout(request), idempotency: idempotencyOf(request) };
 }
 
 function readOptions(request: FastifyRequest<{ Querystring: Staleness }>): ReadOptions {

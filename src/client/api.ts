@@ -11,7 +11,8 @@
  * Guarantees. `transaction` is serializable at the range's leader. It is run again, whole, after a
  * serialization failure, a deadlock or a stale route (bounded, with jitter); so its function must have
  * no effects outside the database. A commit whose outcome is not known throws
- * ERR_ENGINE_COMMIT_UNKNOWN with `outcome: 'unknown'` and is never repeated. `read` with `staleness`
+ * ERR_ENGINE_COMMIT_UNKNOWN with `outcome: 'unknown'` and is never repeated, unless it has an
+ * idempotency key, with which repeating is safe. `read` with `staleness`
  * never returns data older than that; with `token` it includes every write the token has seen;
  * without either it is strong.
  */
@@ -52,6 +53,31 @@ export interface TransactionOptions {
   readonly lockTimeoutMs?: number;
 }
 
+/**
+ * Makes a transaction take effect once, however often it is sent with the same key: a repeated one
+ * does not run its function and returns what the first returned, with `replayed: true`. What is
+ * returned is kept as JSON, and is what JSON makes of it the first time too.
+ *
+ * Only what was committed is kept: after a function that threw, the key is free. Another request with
+ * the key throws ERR_IDEMPOTENCY_MISMATCH; a concurrent one waits, within its own time limit.
+ */
+export interface Idempotency {
+  /** 1 to 255 visible ASCII characters; of the transaction's first account alone. */
+  readonly key: string;
+  /** Tells requests apart that share a key by mistake: at most 255 bytes, compared as they are. */
+  readonly fingerprint?: string;
+  /** How long the key is known, at least; default 24 hours. Between 1 second and 30 days. */
+  readonly retentionMs?: number;
+}
+
+export interface AccountTransactionOptions extends TransactionOptions {
+  /**
+   * With it, a commit whose answer was lost is resolved: it is not `outcome: 'unknown'` unless the
+   * leader stays out of reach until the time limit. Undefined: none.
+   */
+  readonly idempotency?: Idempotency | undefined;
+}
+
 export interface ReadOptions extends TransactionOptions {
   /** Milliseconds of staleness allowed. */
   readonly staleness?: number;
@@ -67,12 +93,14 @@ export interface Committed<T> {
   readonly attempts: number;
   /** Who answered: a leader or a replica. */
   readonly node: string;
+  /** True: an earlier transaction with the same idempotency key did it, and this is its value. */
+  readonly replayed: boolean;
 }
 
 export interface AccountClient {
   transaction<T>(
     run: (tx: Transaction) => Promise<T>,
-    options?: TransactionOptions,
+    options?: AccountTransactionOptions,
   ): Promise<Committed<T>>;
   read<T>(run: (tx: Transaction) => Promise<T>, options?: ReadOptions): Promise<Committed<T>>;
   /**
@@ -130,6 +158,8 @@ export interface ClientCounters {
   readonly crossGroupUnknown: number;
   /** Halves that recovery finished, this process's own and others'. */
   readonly crossGroupRecovered: number;
+  /** Transactions that an earlier one with the same idempotency key had done. */
+  readonly replays: number;
 }
 
 export interface MeridianClient extends AsyncDisposable {
@@ -150,7 +180,7 @@ export interface MeridianClient extends AsyncDisposable {
   transaction<const Ids extends readonly AccountId[], T>(
     ids: Ids,
     run: (handles: Readonly<Record<Ids[number], Transaction>>) => Promise<T>,
-    options?: TransactionOptions,
+    options?: AccountTransactionOptions,
   ): Promise<Committed<T>>;
   counters(): ClientCounters;
   close(): Promise<void>;

@@ -3,19 +3,27 @@
  * retry-policy.ts; the route of each attempt is taken from the newest view at that moment.
  */
 import type { ControlSubscription } from '../control/subscription.ts';
-import type { Connector, Scope, SessionTarget, StatementLimits } from '../engines/connector.ts';
+import type {
+  Connector,
+  Scope,
+  SessionTarget,
+  SessionTransaction,
+  StatementLimits,
+} from '../engines/connector.ts';
 import { present } from '../kernel/assert.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
-import { formatToken } from '../topology/position.ts';
+import { formatToken, type Position } from '../topology/position.ts';
 import type { RoutingView } from '../topology/routing.ts';
 import type { Committed } from './api.ts';
 import type { Counters } from './counters.ts';
 import { acrossGroups, type CrossGroupServices } from './cross-group.ts';
 import { startDeadline, type Deadline } from './deadline.ts';
 import { handleOn, type Handle } from './handle.ts';
+import { answerText, KeyClaim, keptAnswer, parseAnswer, type Keyed } from './idempotency.ts';
+import type { KeysInFlight } from './keys-in-flight.ts';
 import type { ClientLimits } from './options.ts';
 import { judge } from './retry-policy.ts';
 
@@ -26,6 +34,7 @@ export interface AttemptServices {
   readonly control: ControlSubscription;
   readonly limits: ClientLimits;
   readonly counters: Counters;
+  readonly keysInFlight: KeysInFlight;
   /** Undefined: the engine cannot. */
   readonly crossGroup?: CrossGroupServices | undefined;
 }
@@ -54,6 +63,16 @@ export interface Work<T> {
   readonly timeoutMs: number | undefined;
   readonly retriesMax: number | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly keyed?: Keyed | undefined;
+}
+
+/** What is known of a key between the attempts of one call. */
+interface KeyState {
+  readonly keyed: Keyed;
+  /** The key has been used: its answer is wanted, the function is not to run. */
+  used: boolean;
+  /** An earlier attempt of unknown outcome. Until that is resolved it is what a failure throws. */
+  doubt: MeridianError | undefined;
 }
 
 export async function runAttempts<T>(
@@ -66,28 +85,46 @@ export async function runAttempts<T>(
     signal: work.signal,
   });
   const hints = { fresh: false, leader: false, deadline };
+  const state: KeyState | undefined =
+    work.keyed === undefined ? undefined : { keyed: work.keyed, used: false, doubt: undefined };
+  let leave = (): void => {};
   try {
+    if (state !== undefined) leave = await services.keysInFlight.enter(state.keyed, deadline);
     for (let attempt = 1; ; attempt += 1) {
       const { view } = control;
       let target: SessionTarget | CrossGroupRoute | undefined;
       let failure: MeridianError;
       try {
         target = await work.route(view, hints);
-        return 'targets' in target
-          ? await attemptAcross(services, { work, route: target, attempt, deadline })
-          : await attemptOnce(services, { work, target, attempt, deadline });
+        const to = { work, attempt, deadline, state };
+        const done =
+          'targets' in target && state?.used !== true
+            ? await attemptAcross(services, { ...to, route: target })
+            : await attemptOnce(services, { ...to, target: firstOf(target) });
+        if (done !== undefined) return done;
+        continue;
       } catch (error) {
         // The application's own error ends the transaction: it is not ours to judge.
         if (!isMeridianError(error)) throw error;
         failure = error;
       }
-      if (failure.outcome === 'unknown') counters.add('commitsUnknown');
-      else if (deadline.signal.aborted) throw deadline.error();
+      if (state !== undefined && failure.code === 'ERR_IDEMPOTENCY_KEY_USED') {
+        state.used = true;
+        continue;
+      }
+      if (failure.outcome === 'unknown') {
+        counters.add('commitsUnknown');
+        if (state !== undefined) state.doubt = failure;
+      } else if (deadline.signal.aborted) throw deadline.error();
       if (work.mayRunAgain?.() === false) throw failure;
       const onReplica =
         target !== undefined && 'access' in target && target.access.kind === 'replica-read';
       const retriesMax = work.retriesMax ?? limits.retriesMax;
-      const verdict = judge({ error: failure, attempt, retriesMax, onReplica });
+      const verdict = judge({
+        ...{ error: failure, attempt, retriesMax, onReplica },
+        keyed: state !== undefined,
+        unresolved: state?.doubt !== undefined,
+      });
       if (verdict.kind === 'give-up') throw givenUp(failure, attempt, retriesMax);
       if (verdict.kind === 'use-leader') counters.add('readsRedirected');
       else counters.retried(failure.code);
@@ -98,40 +135,35 @@ export async function runAttempts<T>(
         await pause(services, attempt, deadline);
       }
     }
+  } catch (error) {
+    throw state?.doubt ?? error;
   } finally {
+    leave();
     deadline.end();
   }
 }
 
+interface Once<T> {
+  readonly work: Work<T>;
+  readonly target: SessionTarget;
+  readonly attempt: number;
+  readonly deadline: Deadline;
+  readonly state: KeyState | undefined;
+}
+
+/** Undefined: the answer that was to be found has expired, and the key is free again. */
 async function attemptOnce<T>(
   services: AttemptServices,
-  once: {
-    readonly work: Work<T>;
-    readonly target: SessionTarget;
-    readonly attempt: number;
-    readonly deadline: Deadline;
-  },
-): Promise<Committed<T>> {
-  const { work, target, attempt, deadline } = once;
-  const session = await services.connector.begin(target, {
-    ...work.statementLimits,
-    signal: deadline.signal,
+  once: Once<T>,
+): Promise<Committed<T> | undefined> {
+  const session = await services.connector.begin(once.target, {
+    ...once.work.statementLimits,
+    signal: once.deadline.signal,
   });
-  let value: T;
   try {
-    value = await work.run(
-      target.scopes.map((_: Scope, index) =>
-        handleOn(session, { scope: index, attempt, signal: deadline.signal }),
-      ),
-    );
-  } catch (error) {
-    await session.rollback();
-    // A database refusal that the function wrapped in an error of its own is still the reason.
-    throw session.failure ?? error;
-  }
-  try {
-    const position = await session.commit();
-    return { value, token: formatToken([position]), attempts: attempt, node: target.node.name };
+    if (once.state?.used === true) return await replay(services, session, once);
+    const { value, position } = await runOnce(session, once);
+    return committed(once, position, { value, replayed: false });
   } finally {
     await session.rollback();
   }
@@ -139,14 +171,10 @@ async function attemptOnce<T>(
 
 async function attemptAcross<T>(
   services: AttemptServices,
-  once: {
-    readonly work: Work<T>;
-    readonly route: CrossGroupRoute;
-    readonly attempt: number;
-    readonly deadline: Deadline;
-  },
+  once: Omit<Once<T>, 'target'> & { readonly route: CrossGroupRoute },
 ): Promise<Committed<T>> {
-  const { work, route, attempt, deadline } = once;
+  const { work, route, attempt, deadline, state } = once;
+  const { signal } = deadline;
   const groups = route.targets.map((target) => target.group);
   if (services.crossGroup === undefined) {
     throw new MeridianError(
@@ -158,18 +186,95 @@ async function attemptAcross<T>(
   const { value, positions, node } = await acrossGroups(services.crossGroup, {
     targets: route.targets,
     deadline,
-    run: (sessions) =>
-      work.run(
-        route.places.map(({ target, scope }) =>
-          handleOn(present(sessions[target], 'a session'), {
-            scope,
-            attempt,
-            signal: deadline.signal,
-          }),
-        ),
-      ),
+    run: async (sessions) => {
+      // The key is kept with the first account, and prepared with the rest of its group's half.
+      const claim = claimOn(present(sessions[0], 'a session'), state);
+      if (state?.doubt !== undefined) await claim?.make();
+      const done = await work.run(
+        route.places.map(({ target, scope }) => {
+          const session = present(sessions[target], 'a session');
+          const seen = target === 0 ? (claim?.inFrontOf(session) ?? session) : session;
+          return handleOn(seen, { scope, attempt, signal });
+        }),
+      );
+      if (claim === undefined) return done;
+      const text = answerText(done);
+      await claim.keep(text);
+      return parseAnswer(text) as T;
+    },
   });
-  return { value, token: formatToken(positions), attempts: attempt, node };
+  const token = formatToken(positions);
+  return { value, token, attempts: attempt, node, replayed: false };
+}
+
+/** Where the key of a transaction is: with its first account, in the first group. */
+function firstOf(target: SessionTarget | CrossGroupRoute): SessionTarget {
+  return 'targets' in target ? present(target.targets[0], 'a target') : target;
+}
+
+function claimOn(session: SessionTransaction, state: KeyState | undefined): KeyClaim | undefined {
+  if (state === undefined) return undefined;
+  return new KeyClaim(session, state.keyed, () => {
+    // It stands: an earlier attempt is void, and can't be committed any more.
+    state.doubt = undefined;
+  });
+}
+
+async function runOnce<T>(
+  session: SessionTransaction,
+  once: Once<T>,
+): Promise<{ readonly value: T; readonly position: Position }> {
+  const { work, target, state, attempt } = once;
+  const { signal } = once.deadline;
+  const claim = claimOn(session, state);
+  let value: T;
+  try {
+    if (state?.doubt !== undefined) await claim?.make();
+    value = await work.run(
+      target.scopes.map((_: Scope, index) =>
+        handleOn(claim?.inFrontOf(session) ?? session, { scope: index, attempt, signal }),
+      ),
+    );
+    await claim?.make();
+  } catch (error) {
+    // A database refusal that the function wrapped in an error of its own is still the reason.
+    throw session.failure ?? error;
+  }
+  if (claim === undefined) return { value, position: await session.commit() };
+  const text = answerText(value);
+  const position = await claim.commit(text);
+  // As a replay would give it, so that what JSON loses is missed the first time.
+  return { value: parseAnswer(text) as T, position };
+}
+
+async function replay<T>(
+  services: AttemptServices,
+  session: SessionTransaction,
+  once: Once<T>,
+): Promise<Committed<T> | undefined> {
+  const { state } = once;
+  if (state === undefined) return undefined;
+  const kept = await keptAnswer(session, state.keyed);
+  if (kept === undefined) {
+    state.used = false;
+    return undefined;
+  }
+  const position = await session.commit();
+  services.counters.add('replays');
+  return committed(once, position, { value: kept.value as T, replayed: true });
+}
+
+function committed<T>(
+  { target, attempt }: Once<T>,
+  position: Position,
+  result: Pick<Committed<T>, 'value' | 'replayed'>,
+): Committed<T> {
+  return {
+    ...result,
+    token: formatToken([position]),
+    attempts: attempt,
+    node: target.node.name,
+  };
 }
 
 async function newerView(

@@ -7,6 +7,7 @@ import type { ControlSubscription } from '../control/subscription.ts';
 import { createAccount } from './accounts.ts';
 import type {
   AccountClient,
+  AccountTransactionOptions,
   Committed,
   GlobalClient,
   MeridianClient,
@@ -18,6 +19,7 @@ import { runAttempts, type AttemptServices, type CrossGroupRoute, type Work } fr
 import { groupOf } from './choose-node.ts';
 import type { PhaseObserver } from './cross-group.ts';
 import { checkAccountId, Directory, type LocateOptions } from './directory.ts';
+import { keyedBy } from './idempotency.ts';
 import { Resolver } from './resolver.ts';
 import {
   accountReadRoute,
@@ -36,6 +38,8 @@ export interface ClientParts {
   readonly newId: () => string;
   /** Told of each step of a transaction over several groups, and waited for. */
   readonly observe?: PhaseObserver | undefined;
+  /** Called once, when the client is closed. */
+  readonly onClose?: () => void;
 }
 
 /** What the parts of one client share. */
@@ -57,6 +61,7 @@ export function createClient(parts: ClientParts): MeridianClient & {
   const close = (): Promise<void> => {
     closed ??= (async () => {
       await resolver?.close();
+      parts.onClose?.();
       await services.control[Symbol.asyncDispose]();
       await services.connector[Symbol.asyncDispose]();
     })();
@@ -87,6 +92,7 @@ export function createClient(parts: ClientParts): MeridianClient & {
       const distinct = [...new Set<string>(ids)];
       return shared.perform('transactions', {
         ...limitsOf(options),
+        keyed: keyedBy(distinct[0] ?? '', options.idempotency),
         route: (view, hints) => writeRoute(view, distinct, { directory, hints }),
         run: (handles) => {
           const byId = Object.fromEntries(distinct.map((id, index) => [id, only(handles[index])]));
@@ -119,6 +125,7 @@ function accountClient(shared: Shared, id: AccountId): AccountClient {
   const { services, directory } = shared;
   checkAccountId(id);
   return clientOf(shared, {
+    account: id,
     write: (view, hints) => writeRoute(view, [id], { directory, hints }),
     read: (view, { wanted, hints }) =>
       accountReadRoute(services, view, { id, wanted, directory, hints }),
@@ -144,6 +151,8 @@ function globalClient(shared: Shared): GlobalClient {
 type Running<T> = Pick<Work<T>, 'run' | 'mayRunAgain'>;
 
 interface Routes {
+  /** Whose keys they are; global tables have none. */
+  readonly account?: AccountId;
   write(view: RoutingView, hints: Hints): Promise<SessionTarget | CrossGroupRoute>;
   read(
     view: RoutingView,
@@ -153,8 +162,14 @@ interface Routes {
 
 /** Everything that one place of data offers, from where its writes and reads go. */
 function clientOf({ perform }: Shared, routes: Routes): AccountClient {
-  const write = async <T>(work: Running<T>, options: TransactionOptions): Promise<Committed<T>> =>
-    perform('transactions', { ...limitsOf(options), ...work, route: routes.write });
+  const write = async <T>(
+    work: Running<T>,
+    options: AccountTransactionOptions,
+  ): Promise<Committed<T>> => {
+    const { account } = routes;
+    const keyed = account === undefined ? undefined : keyedBy(account, options.idempotency);
+    return perform('transactions', { ...limitsOf(options), ...work, keyed, route: routes.write });
+  };
   const read = <T>(work: Running<T>, options: ReadOptions): Promise<Committed<T>> =>
     readWith(options, (wanted) =>
       perform('reads', {

@@ -1,5 +1,6 @@
 /** `connect`: joins a running platform, from the environment that the app host gives its processes. */
 import { randomUUID } from 'node:crypto';
+import { startMetricsReporter } from '../control/metrics/reporter.ts';
 import { subscribeControl } from '../control/feed-client.ts';
 import type { ControlSubscription } from '../control/subscription.ts';
 import { connectorFor } from '../engines/registry.ts';
@@ -11,6 +12,8 @@ import type { MeridianClient } from './api.ts';
 import { createClient } from './client.ts';
 import { Counters } from './counters.ts';
 import type { PhaseObserver } from './cross-group.ts';
+import { KeysInFlight } from './keys-in-flight.ts';
+import { clientSamples } from './metrics.ts';
 import { CLIENT_LIMITS, type ClientLimits } from './options.ts';
 
 export interface ConnectOptions {
@@ -51,9 +54,11 @@ export async function connectObserved(
   const log = options.log ?? silentLog;
   const name = options.process ?? readEnvironment('MERIDIAN_PROCESS') ?? 'client';
   const limits = { ...CLIENT_LIMITS, ...options.limits };
+  const controlUrl = setting(options.controlUrl, 'MERIDIAN_CONTROL_URL', 'controlUrl');
+  const controlToken = setting(options.controlToken, 'MERIDIAN_CONTROL_TOKEN', 'controlToken');
   const control = await subscribeControl({
-    url: setting(options.controlUrl, 'MERIDIAN_CONTROL_URL', 'controlUrl'),
-    token: setting(options.controlToken, 'MERIDIAN_CONTROL_TOKEN', 'controlToken'),
+    url: controlUrl,
+    token: controlToken,
     region,
     zone: options.zone ?? readEnvironment('MERIDIAN_ZONE') ?? '',
     process: name,
@@ -70,14 +75,23 @@ export async function connectObserved(
     connectionsMax: limits.connectionsPerNodeMax,
     connectTimeoutMs: limits.connectTimeoutMs,
   });
+  const counters = new Counters();
+  const reporter = startMetricsReporter({
+    ...{ url: controlUrl, token: controlToken, process: name, clock: systemClock },
+    read: () => clientSamples(counters.snapshot()),
+  });
   return createClient({
+    onClose: () => {
+      reporter.close();
+    },
     services: {
       clock: systemClock,
       random: systemRandom,
       connector,
       control,
       limits,
-      counters: new Counters(),
+      counters,
+      keysInFlight: new KeysInFlight(),
     },
     region,
     newId: randomUUID,

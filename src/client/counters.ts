@@ -15,6 +15,7 @@ export class Counters {
     crossGroupAborted: 0,
     crossGroupUnknown: 0,
     crossGroupRecovered: 0,
+    replays: 0,
   };
   readonly #retries: Record<string, number> = {};
 

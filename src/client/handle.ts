@@ -5,6 +5,12 @@ import { boundHost, type Blocks } from './sql-tools/bound-host.ts';
 import type { HandleSession } from './sql-tools/host.ts';
 import { poolOn, type SqlPool } from './sql-tools/pool.ts';
 
+/** What of a session concerns its statements; its end is not the function's. */
+export type OpenSession = Pick<
+  SessionTransaction,
+  'failure' | 'query' | 'savepoint' | 'release' | 'rollbackTo'
+>;
+
 /** A transaction as the library's own parts see it. */
 export interface Handle extends Transaction {
   readonly session: HandleSession;
@@ -13,7 +19,7 @@ export interface Handle extends Transaction {
 const blocksOf = new WeakMap<SessionTransaction, Blocks>();
 
 export function handleOn(
-  session: SessionTransaction,
+  session: OpenSession,
   of: { readonly scope: number; readonly attempt: number; readonly signal: AbortSignal },
 ): Handle {
   const slice: HandleSession = {

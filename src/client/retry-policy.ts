@@ -1,6 +1,6 @@
 /**
  * What to do after a failed attempt. Pure. Everything before COMMIT is safe to run again, because
- * nothing of it happened; a commit of unknown outcome never is.
+ * nothing of it happened; a commit of unknown outcome is not, unless an idempotency key makes it so.
  */
 import type { MeridianError } from '../kernel/errors.ts';
 
@@ -19,13 +19,19 @@ export interface AttemptFacts {
   readonly retriesMax: number;
   /** The attempt went to a replica. */
   readonly onReplica: boolean;
+  /** It has an idempotency key: to repeat it can't do it twice. */
+  readonly keyed: boolean;
+  /** An earlier attempt may have been committed: the deadline alone ends the search for the answer. */
+  readonly unresolved: boolean;
 }
 
 export function judge(facts: AttemptFacts): Verdict {
   const { error, onReplica } = facts;
-  if (error.outcome === 'unknown') return { kind: 'give-up' };
+  if (error.outcome === 'unknown') {
+    return facts.keyed ? { kind: 'again', wait: 'backoff' } : { kind: 'give-up' };
+  }
   if (onReplica && isReplicasFault(error)) return { kind: 'use-leader' };
-  if (facts.attempt > facts.retriesMax) return { kind: 'give-up' };
+  if (facts.attempt > facts.retriesMax && !facts.unresolved) return { kind: 'give-up' };
   switch (error.code) {
     case 'ERR_ENGINE_SERIALIZATION':
       return { kind: 'again', wait: facts.attempt === 1 ? 'none' : 'backoff' };

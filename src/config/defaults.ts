@@ -66,6 +66,7 @@ export const DEFAULTS = {
     stallTimeoutMs: 10_000,
     websocketsMax: 1_024,
     websocketIdleTimeoutMs: 300_000,
+    idempotencyKeys: false,
   },
   traffic: { directory: '.' },
   dataDirectory: '.meridian',

@@ -275,4 +275,10 @@ export interface GatewayConfig<Region extends string = string> {
    * @defaultValue 300000
    */
   readonly websocketIdleTimeoutMs?: number | undefined;
+  /**
+   * The application promises to act on an `Idempotency-Key` once (see `idempotencyOf`): the gateway
+   * then checks the header and may send a request that has one again, whatever its method.
+   * @defaultValue false
+   */
+  readonly idempotencyKeys?: boolean | undefined;
 }

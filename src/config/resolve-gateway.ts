@@ -131,5 +131,6 @@ export function resolveGateway(gateway: GatewayConfig, around: Around): GatewayO
     stallTimeoutMs: gateway.stallTimeoutMs ?? defaults.stallTimeoutMs,
     websocketsMax: gateway.websocketsMax ?? defaults.websocketsMax,
     websocketIdleTimeoutMs: gateway.websocketIdleTimeoutMs ?? defaults.websocketIdleTimeoutMs,
+    idempotencyKeys: gateway.idempotencyKeys ?? defaults.idempotencyKeys,
   };
 }

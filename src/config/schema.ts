@@ -163,6 +163,7 @@ const gateway = z.strictObject(
     stallTimeoutMs: timeout.optional(),
     websocketsMax: integer(0, 1_000_000).optional(),
     websocketIdleTimeoutMs: integer(1, 86_400_000).optional(),
+    idempotencyKeys: z.boolean({ error: 'true or false' }).optional(),
   },
   { error: 'an object' },
 );

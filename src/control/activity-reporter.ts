@@ -3,12 +3,11 @@
  * The first read after a pause is told at once, later ones together: at most one request a second and
  * one in flight, none without reads. A report that fails is dropped: the next read makes another.
  */
-import { request } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
+import { postReport } from './post-report.ts';
 import type { ActivityReport } from './protocol.ts';
 
 const INTERVAL_MS = 1_000;
-const REQUEST_TIMEOUT_MS = 2_000;
 
 export interface ActivityReporterOptions {
   readonly url: URL;
@@ -56,36 +55,8 @@ export class ActivityReporter {
     });
   }
 
-  /** Resolves whatever happens. */
   #send(report: ActivityReport): Promise<void> {
     const { url, token } = this.#options;
-    const body = JSON.stringify(report);
-    return new Promise((resolve) => {
-      const outgoing = request(url, {
-        method: 'POST',
-        agent: false,
-        timeout: REQUEST_TIMEOUT_MS,
-        signal: this.#abort.signal,
-        headers: {
-          authorization: `Bearer ${token}`,
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(body),
-        },
-      });
-      outgoing.on('timeout', () => {
-        outgoing.destroy();
-      });
-      outgoing.on('error', () => {
-        // 'close' follows.
-      });
-      outgoing.on('response', (response) => {
-        response.on('error', () => {});
-        response.resume();
-      });
-      outgoing.on('close', () => {
-        resolve();
-      });
-      outgoing.end(body);
-    });
+    return postReport({ url, token, signal: this.#abort.signal }, report);
   }
 }

@@ -21,6 +21,16 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
     .end(text);
 }
 
+/**
+ * For what is read without a token: a page in a browser on this machine can reach loopback by a name
+ * of its own, but not under ours. Throws ERR_CONTROL_REQUEST.
+ */
+export function checkLoopbackHost(request: IncomingMessage): void {
+  const host = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
+  if (host === '127.0.0.1' || host === 'localhost' || host === '[::1]') return;
+  throw new MeridianError('ERR_CONTROL_REQUEST', 'metrics are read at 127.0.0.1 or localhost');
+}
+
 export function parseSubscriber(query: URLSearchParams): Subscriber {
   const name = (key: string): string => {
     const value = query.get(key) ?? '';

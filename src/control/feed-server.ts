@@ -1,6 +1,7 @@
 /**
  * The supervisor's control server: pushes each subscriber its own view of the platform, answers status,
- * takes activity reports. Loopback only, and nothing without the installation's token.
+ * takes reports. Loopback only, and nothing but metrics without the installation's token
+ * (docs/decisions/0016).
  *
  * Everything is bounded: subscribers, bodies, header time, unsent views. `close` ends the streams.
  */
@@ -16,8 +17,17 @@ import {
   type MigrationMessage,
   type MigrationRequest,
 } from './migration.ts';
-import { parseActivity, parseSubscriber, placed, readBody, sendJson } from './control-request.ts';
+import {
+  checkLoopbackHost,
+  parseActivity,
+  parseSubscriber,
+  placed,
+  readBody,
+  sendJson,
+} from './control-request.ts';
 import { FeedStream, type Subscriber } from './feed-stream.ts';
+import type { Exposition } from './metrics/exposition.ts';
+import { parseMetricsReport, type MetricsReport } from './metrics/sample.ts';
 import {
   PING_INTERVAL_MS,
   SUBSCRIBERS_MAX,
@@ -45,6 +55,13 @@ export interface ControlServerOptions {
     request: MigrationRequest,
     run: { readonly signal: AbortSignal; readonly send: (message: MigrationMessage) => void },
   ) => Promise<void>;
+  /** Without it there are no metrics to report or to read. */
+  readonly metrics?: MetricsRoutes | undefined;
+}
+
+export interface MetricsRoutes {
+  readonly report: (report: MetricsReport) => void;
+  readonly expose: () => Promise<Exposition>;
 }
 
 export interface ControlServer extends AsyncDisposable {
@@ -173,6 +190,15 @@ class FeedServer implements ControlServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { metrics } = this.#options;
+    if (metrics !== undefined && request.url === '/metrics' && request.method === 'GET') {
+      checkLoopbackHost(request);
+      const { contentType, text } = await metrics.expose();
+      response
+        .writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' })
+        .end(text);
+      return;
+    }
     this.#authorise(request);
     const url = new URL(request.url ?? '/', 'http://control');
     switch (`${request.method ?? ''} ${url.pathname}`) {
@@ -188,6 +214,10 @@ class FeedServer implements ControlServer {
         return;
       case 'POST /v1/migrate':
         await this.#migrate(parseMigrationRequest(await readBody(request)), response);
+        return;
+      case 'POST /v1/metrics':
+        metrics?.report(parseMetricsReport(await readBody(request)));
+        response.writeHead(204).end();
         return;
       default:
         throw new MeridianError('ERR_CONTROL_REQUEST', 'the control server has no such route');

@@ -6,6 +6,8 @@
  *   GET  /v1/status                                    one StatusReport (src/control/status.ts)
  *   POST /v1/activity                                  ActivityReport: keeps heartbeats frequent
  *   POST /v1/migrate                                   MigrationRequest; a stream of MigrationMessage
+ *   POST /v1/metrics                                   MetricsReport (src/control/metrics/sample.ts)
+ *   GET  /metrics                                      Prometheus text; the one route without a token
  *
  * Refusals have a status and { error: { code, message, remedy } }. An empty zone stands for the
  * region's first one; the pid is optional.

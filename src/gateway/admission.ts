@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { MeridianError } from '../kernel/errors.ts';
+import { IDEMPOTENCY_KEY_HEADER, isIdempotencyKey } from '../topology/idempotency-key.ts';
 import { bodyTooLarge } from './body.ts';
 import type { Head } from './exchange.ts';
 import { AUTHORITY, checkFraming } from './framing.ts';
@@ -30,8 +31,19 @@ export function readHead(request: IncomingMessage, options: GatewayOptions): Hea
     host: target.authority ?? headers.host ?? '',
     hopped: headers[HOP_HEADER] !== undefined,
     token: requestToken(single(headers[TOKEN_HEADER]), headers.cookie),
+    keyed: options.idempotencyKeys && hasKey(headers[IDEMPOTENCY_KEY_HEADER]),
     contentLength,
   };
+}
+
+/** Throws ERR_IDEMPOTENCY_KEY_INVALID; Node joins a repeated header by ", ", which is in no key. */
+function hasKey(header: string | string[] | undefined): boolean {
+  if (header === undefined) return false;
+  if (typeof header === 'string' && isIdempotencyKey(header)) return true;
+  throw new MeridianError(
+    'ERR_IDEMPOTENCY_KEY_INVALID',
+    'the header Idempotency-Key must be one key of 1 to 255 visible ASCII characters',
+  );
 }
 
 /** Throws ERR_GATEWAY_REQUEST_INVALID for a malformed `meridian-timeout-ms`. */

@@ -37,6 +37,8 @@ export interface Head {
   readonly host: string;
   readonly hopped: boolean;
   readonly token: RequestToken;
+  /** It has an idempotency key, and the application honours those. */
+  readonly keyed: boolean;
   /** Undefined: chunked. 0: no body. */
   readonly contentLength: number | undefined;
 }

@@ -4,11 +4,13 @@
  * its parent is gone.
  */
 import { connect } from '../client/connect.ts';
+import { startMetricsReporter } from '../control/metrics/reporter.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import { createLog } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
 import { startGateway, type Gateway } from './gateway.ts';
+import { gatewaySamples } from './metrics.ts';
 import { secretVariables, type GatewayOptions } from './options.ts';
 
 /** Told to the parent over the process channel. */
@@ -70,6 +72,13 @@ async function main(): Promise<void> {
     await client.close();
     throw error;
   }
+  const reporter = startMetricsReporter({
+    url: required('MERIDIAN_CONTROL_URL'),
+    token: required('MERIDIAN_CONTROL_TOKEN'),
+    process: required('MERIDIAN_PROCESS'),
+    clock: systemClock,
+    read: () => gatewaySamples(gateway.counters()),
+  });
   let stopping = false;
   const stop = (why: string): void => {
     if (stopping) return;
@@ -77,6 +86,9 @@ async function main(): Promise<void> {
     log.info('gateway stops', { why });
     gateway
       .drain()
+      .finally(() => {
+        reporter.close();
+      })
       .then(() => client.close())
       .then(
         () => process.exit(0),

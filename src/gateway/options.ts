@@ -122,6 +122,11 @@ export interface GatewayOptions {
   readonly websocketsMax: number;
   /** A WebSocket on which nothing moves, in either direction, for this long is closed. */
   readonly websocketIdleTimeoutMs: number;
+  /**
+   * The application answers an `Idempotency-Key` once: a request that has one may be sent to it again.
+   * Without this promise the header passes as any other.
+   */
+  readonly idempotencyKeys: boolean;
 }
 
 /** Environment variables that hold shared secrets of issuers. */

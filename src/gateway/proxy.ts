@@ -172,7 +172,7 @@ export class Proxy {
         exchange.home = await this.#locate(exchange, asked.account ?? '', true);
         continue;
       }
-      this.#afterFailure(exchange, { ...outcome, replayable, ...route });
+      this.#afterFailure(exchange, { ...outcome, replayable, keyed: asked.keyed, ...route });
     }
   }
 
@@ -296,6 +296,7 @@ export class Proxy {
       readonly sent: boolean;
       readonly error: Error;
       readonly replayable: boolean;
+      readonly keyed: boolean;
       readonly server: RoutedAppServer;
       readonly why: RouteReason;
     },

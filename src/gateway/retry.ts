@@ -2,8 +2,8 @@
  * What to do after an app server failed a request. Pure.
  *
  * The rule: a request is repeated only when that cannot do anything twice. Nothing was sent: any
- * method may try another server. Something was sent: only idempotent methods may, and only while the
- * body can still be sent whole. Everything else is answered with `outcome: unknown`, so that the
+ * method may try another server. Something was sent: only idempotent methods may, and requests with a
+ * key on which the application promises to act once, and only while the body can still be sent whole. Everything else is answered with `outcome: unknown`, so that the
  * client, who knows what the request means, decides.
  */
 import type { Outcome } from '../kernel/errors.ts';
@@ -16,6 +16,8 @@ export interface Failure {
   readonly method: string;
   /** A connection stood and the request was (perhaps partly) written to it. */
   readonly sent: boolean;
+  /** It has an idempotency key that the application honours. */
+  readonly keyed: boolean;
   /** The body can be sent again from its first byte. */
   readonly replayable: boolean;
   /** Including the failed one. */
@@ -26,7 +28,7 @@ export type Verdict =
   { readonly kind: 'retry' } | { readonly kind: 'refuse'; readonly outcome: Outcome };
 
 export function afterFailure(failure: Failure): Verdict {
-  const safe = !failure.sent || isIdempotent(failure.method);
+  const safe = !failure.sent || failure.keyed || isIdempotent(failure.method);
   if (safe && failure.replayable && failure.attempts < ATTEMPTS_MAX) return { kind: 'retry' };
   return { kind: 'refuse', outcome: outcomeOf(failure) };
 }

@@ -206,6 +206,26 @@ export const ERROR_CODES = {
     400,
     'Drop the token: read without it, or with one the platform issued.',
   ),
+  ERR_IDEMPOTENCY_KEY_INVALID: entry(
+    'never',
+    400,
+    'Send one key of 1 to 255 visible ASCII characters, a new one for each new request.',
+  ),
+  ERR_IDEMPOTENCY_KEY_USED: entry(
+    'now',
+    409,
+    'Nothing: the client library answers with what the transaction of this key returned.',
+  ),
+  ERR_IDEMPOTENCY_MISMATCH: entry(
+    'never',
+    422,
+    'Repeat the same request with its key, or send a new request with a new key.',
+  ),
+  ERR_IDEMPOTENCY_ANSWER: entry(
+    'never',
+    500,
+    'Return a value from the transaction that JSON can hold, of at most 64 KiB.',
+  ),
   ERR_TRANSACTION_CLOSED: entry('never', 500, 'Await every query inside the transaction function.'),
   ERR_TRANSACTION_NESTED: entry(
     'never',

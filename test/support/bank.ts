@@ -86,6 +86,10 @@ export async function startBank(): Promise<Bank> {
         checking: regional({ by: 'account_id' }),
         entry: regional({ by: 'account_id' }),
       },
+      gateway: {
+        ports: { 'us-east': 0, 'eu-west': 0, 'ap-south': 0 },
+        idempotencyKeys: true,
+      },
       app: { command: ['node', join(PROGRAMS, 'server.js')], instancesPerRegion: 2 },
     }),
   });

@@ -127,6 +127,7 @@ export const DEFAULTS: GatewayOptions = {
   stallTimeoutMs: 10_000,
   websocketsMax: 1_024,
   websocketIdleTimeoutMs: 300_000,
+  idempotencyKeys: false,
 };
 
 export async function startRig(rig: RigOptions): Promise<Rig> {

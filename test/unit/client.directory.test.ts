@@ -5,6 +5,7 @@ import type { AttemptServices } from '../../src/client/attempts.ts';
 import { createClient } from '../../src/client/client.ts';
 import { Counters } from '../../src/client/counters.ts';
 import { Directory } from '../../src/client/directory.ts';
+import { KeysInFlight } from '../../src/client/keys-in-flight.ts';
 import { CLIENT_LIMITS } from '../../src/client/options.ts';
 import type { Connector } from '../../src/engines/connector.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
@@ -57,7 +58,7 @@ function silentServices(): {
   } as unknown as AttemptServices['control'];
   const services = {
     ...{ clock: systemClock, random: seededRandom(1), connector, control },
-    ...{ limits: CLIENT_LIMITS, counters: new Counters() },
+    ...{ limits: CLIENT_LIMITS, counters: new Counters(), keysInFlight: new KeysInFlight() },
   };
   return {
     services,

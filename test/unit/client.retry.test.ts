@@ -9,11 +9,18 @@ const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 
 function verdict(
   code: ErrorCode,
-  facts: { attempt?: number; onReplica?: boolean; outcome?: Outcome } = {},
+  facts: {
+    attempt?: number;
+    onReplica?: boolean;
+    outcome?: Outcome;
+    keyed?: boolean;
+    unresolved?: boolean;
+  } = {},
 ): Verdict {
   const { attempt = 1, onReplica = false, outcome = 'none' } = facts;
+  const { keyed = false, unresolved = false } = facts;
   const error = new MeridianError(code, 'it failed', { outcome });
-  return judge({ error, attempt, retriesMax: 3, onReplica });
+  return judge({ error, attempt, retriesMax: 3, onReplica, keyed, unresolved });
 }
 
 describe('after a failed attempt', () => {
@@ -23,6 +30,17 @@ describe('after a failed attempt', () => {
         assert.deepEqual(verdict(code, { outcome: 'unknown', onReplica }), { kind: 'give-up' });
       }
     }
+  });
+
+  test('with a key an unknown outcome is asked about again, until the deadline', () => {
+    for (const code of CODES) {
+      const unknown = verdict(code, { outcome: 'unknown', keyed: true, attempt: 99 });
+      assert.deepEqual(unknown, { kind: 'again', wait: 'backoff' });
+    }
+    const facts = { keyed: true, attempt: 99 };
+    assert.equal(verdict('ERR_ENGINE_UNAVAILABLE', facts).kind, 'give-up');
+    assert.equal(verdict('ERR_ENGINE_UNAVAILABLE', { ...facts, unresolved: true }).kind, 'again');
+    assert.equal(verdict('ERR_ENGINE_NO_NODE', { ...facts, unresolved: true }).kind, 'reroute');
   });
 
   test('only these codes are run again at a leader; every other gives up', () => {

@@ -130,7 +130,9 @@ describe('a block of a pool', () => {
       for (const end of ends) {
         const value = await piece.run([handle]);
         log.push('ran');
-        if (end === undefined) return { value, token: '', attempts: 1, node: 'n' };
+        if (end === undefined) {
+          return { value, token: '', attempts: 1, node: 'n', replayed: false };
+        }
         if (piece.mayRunAgain?.() === false) throw end;
       }
       throw new MeridianError('ERR_RETRIES_EXHAUSTED', 'gave up');

@@ -39,6 +39,7 @@ describe('the resolved configuration', () => {
       requestTimeoutMs: 15_000,
       drainTimeoutMs: 2_000,
       concurrencyMax: 2_048,
+      idempotencyKeys: false,
       connectionsMax: 8_192,
       connectionsPerClientMax: 1_024,
       requestsPerConnectionMax: 10_000,

@@ -127,7 +127,7 @@ describe('chooseRoute', () => {
 });
 
 describe('afterFailure', () => {
-  const failure = { method: 'POST', sent: true, replayable: true, attempts: 1 };
+  const failure = { method: 'POST', sent: true, keyed: false, replayable: true, attempts: 1 };
 
   test('nothing was sent: any method tries again', () => {
     for (const method of ['GET', 'POST', 'PATCH', 'PUT']) {
@@ -143,22 +143,31 @@ describe('afterFailure', () => {
     assert.deepEqual(half, { kind: 'refuse', outcome: 'unknown' });
   });
 
+  test('a key that the application honours makes any method one to repeat, still only whole', () => {
+    const withKey = { ...failure, keyed: true };
+    assert.equal(afterFailure(withKey).kind, 'retry');
+    const unknown = { kind: 'refuse', outcome: 'unknown' };
+    assert.deepEqual(afterFailure({ ...withKey, replayable: false }), unknown);
+    assert.deepEqual(afterFailure({ ...withKey, attempts: ATTEMPTS_MAX }), unknown);
+  });
+
   test('attempts are bounded; a read that failed has done nothing', () => {
     const last = afterFailure({ ...failure, method: 'GET', attempts: ATTEMPTS_MAX });
     assert.deepEqual(last, { kind: 'refuse', outcome: 'none' });
   });
 
-  test('never: repeat what was sent and is not idempotent', () => {
+  test('never: repeat what was sent, is not idempotent and has no key', () => {
     const any = fc.record({
       method: fc.constantFrom('GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'POST', 'PATCH', 'QUERY'),
-      ...{ sent: fc.boolean(), replayable: fc.boolean(), attempts: fc.integer({ min: 1, max: 9 }) },
+      ...{ sent: fc.boolean(), keyed: fc.boolean(), replayable: fc.boolean() },
+      ...{ attempts: fc.integer({ min: 1, max: 9 }) },
     });
     fc.assert(
       fc.property(any, (one) => {
         const verdict = afterFailure(one);
         if (verdict.kind === 'refuse') return;
         assert.ok(one.replayable && one.attempts < ATTEMPTS_MAX);
-        assert.ok(!one.sent || isIdempotent(one.method));
+        assert.ok(!one.sent || one.keyed || isIdempotent(one.method));
       }),
     );
   });

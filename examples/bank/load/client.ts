@@ -2,6 +2,7 @@
  * HTTP to the gateways, as a client in each region: keep-alive connections, a deadline that travels,
  * and an answer that says whether a write happened, didn't, or may have.
  */
+import { setTimeout } from 'node:timers/promises';
 import { Pool } from 'undici';
 
 export interface CallOptions {
@@ -10,6 +11,8 @@ export interface CallOptions {
   readonly path: string;
   readonly token?: string;
   readonly body?: object;
+  /** Makes it safe to send the same request again. */
+  readonly idempotencyKey?: string;
 }
 
 export type Answer =
@@ -25,6 +28,9 @@ export type Answer =
 /** Counters that each server reports about itself, by code. */
 export type ReportRetries = (server: string, retries: Readonly<Record<string, number>>) => void;
 
+/** About 20 seconds in all, beside the waits for answers. */
+const REPEATS_MAX = 10;
+const REPEAT_DELAY_MS = 350;
 const CONNECTIONS_PER_REGION = 128;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** The gateway is given less than we wait, so that its own answer arrives. */
@@ -33,6 +39,8 @@ const GATEWAY_TIMEOUT_MS = 8_000;
 export class GatewayClients {
   readonly #pools: ReadonlyMap<string, Pool>;
   readonly #reportRetries: ReportRetries;
+  /** Writes sent again because their outcome was not known. */
+  repeats = 0;
 
   constructor(gateways: ReadonlyMap<string, string>, reportRetries: ReportRetries = () => {}) {
     this.#reportRetries = reportRetries;
@@ -50,9 +58,10 @@ export class GatewayClients {
   }
 
   /** Never rejects. */
-  async call({ region, method, path, token, body }: CallOptions): Promise<Answer> {
+  async call({ region, method, path, token, body, idempotencyKey }: CallOptions): Promise<Answer> {
     const headers: Record<string, string> = { 'meridian-timeout-ms': String(GATEWAY_TIMEOUT_MS) };
     if (token !== undefined) headers['meridian-token'] = token;
+    if (idempotencyKey !== undefined) headers['idempotency-key'] = idempotencyKey;
     if (body !== undefined) headers['content-type'] = 'application/json';
     try {
       const pool = this.#pools.get(region);
@@ -76,6 +85,22 @@ export class GatewayClients {
     }
   }
 
+  /**
+   * A write with its key: repeated until it is known whether it happened, for a bounded time. Only
+   * where the platform stays out of reach that long, the outcome is still unknown. Never rejects.
+   */
+  async write(call: CallOptions & { readonly idempotencyKey: string }): Promise<Answer> {
+    let answer = await this.call(call);
+    for (let again = 1; isUnknown(answer) && again <= REPEATS_MAX; again += 1) {
+      this.repeats += 1;
+      await setTimeout(REPEAT_DELAY_MS * again);
+      const repeated = await this.call(call);
+      // A refusal without an effect is this request's own; what the first one did is still not known.
+      if (repeated.kind !== 'failed' || repeated.outcome === 'unknown') answer = repeated;
+    }
+    return answer;
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
   }
@@ -86,6 +111,10 @@ export class GatewayClients {
     if (typeof server !== 'string' || typeof retries !== 'string') return;
     this.#reportRetries(server, JSON.parse(retries) as Record<string, number>);
   }
+}
+
+function isUnknown(answer: Answer): boolean {
+  return answer.kind === 'failed' && answer.outcome === 'unknown';
 }
 
 /** Reads an HTTP answer. Whatever doesn't say clearly that nothing happened, may have happened. */

@@ -73,7 +73,7 @@ async function write(
   const { region, account } = request;
   const accounts = 'to' in request ? [account, request.to] : [account];
   const begun = accounts.map((each) => parts.sessions.beginWrite(each));
-  const sent = await parts.clients.call({
+  const sent = await parts.clients.write({
     region,
     method: 'POST',
     path: `/accounts/${encodeURIComponent(account)}/${request.kind}`,
@@ -82,6 +82,7 @@ async function write(
       ...('amount' in request ? { amount: request.amount } : {}),
       requestId,
     },
+    idempotencyKey: requestId,
   });
   const applied = sent.kind === 'done' ? appliedOf(sent.body, accounts) : undefined;
   const answer: Answer =

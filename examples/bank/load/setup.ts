@@ -75,7 +75,10 @@ async function openAccount(parts: SetupParts, opening: Opening): Promise<void> {
   let answer: Answer | undefined;
   // Opening is idempotent: the same id completes what an earlier attempt began.
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-    answer = await parts.clients.call({ region, method: 'POST', path: '/accounts', body });
+    answer = await parts.clients.call({
+      ...{ region, method: 'POST', path: '/accounts', body },
+      idempotencyKey: requestId,
+    });
     if (answer.kind === 'done') {
       const deltas = { savingsDelta: balances.savings, checkingDelta: balances.checking };
       parts.ledger.open({ account: id, ...deltas }, requestId);

@@ -16,6 +16,7 @@ import type { TableLocality } from '../../topology/locality.ts';
 import type { DesiredState } from '../engine.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { GLOBAL_SCHEMA, ROLE } from './roles.ts';
+import { KEY_TABLE, KEY_TABLE_LOCALITY } from './schema-idempotency.ts';
 
 export const ACCOUNT_SETTING = 'meridian.account';
 export const POLICY_FENCE = 'meridian_fence';
@@ -27,7 +28,10 @@ export interface Fence {
 }
 
 export function fenceOf(desired: DesiredState): Fence {
-  return { enabled: desired.tenantFence, tables: desired.tables };
+  return {
+    enabled: desired.tenantFence,
+    tables: { ...desired.tables, [KEY_TABLE]: KEY_TABLE_LOCALITY },
+  };
 }
 
 export interface ObservedColumn {

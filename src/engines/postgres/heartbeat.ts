@@ -6,12 +6,18 @@
  *
  * The beat waits for the local flush alone: standbys are sent what is flushed, and losing the last
  * beat in a failover only makes replicas look older than they are.
+ *
+ * On the same connection, now and then, idempotency keys whose time is over are removed: a bounded
+ * number at a time, so that no beat comes late; a range that had more is swept again at the next beat.
  */
 import type { Cluster, ClusterGroup } from './cluster.ts';
 import type { LeaderSessions } from './leader-session.ts';
 
 /** How long one report of activity keeps the beats frequent. */
 const ACTIVITY_MS = 5_000;
+const SWEEP_INTERVAL_MS = 5_000;
+/** Of each range, at once. */
+const SWEEP_KEYS_MAX = 500;
 
 export interface Heartbeats {
   noteActivity(): void;
@@ -32,8 +38,13 @@ export function startHeartbeats(cluster: Cluster, sessions: LeaderSessions): Hea
     await clock.sleep(active ? activeMs : idleMs, signal).catch(() => {});
   };
   const loops = [...cluster.groups.values()].map(async (group) => {
+    let sweepAt = 0;
     while (!stopped.signal.aborted) {
       await beat(sessions, group);
+      if (clock.monotonicMs() >= sweepAt) {
+        const full = await sweep(sessions, group);
+        sweepAt = clock.monotonicMs() + (full ? 0 : SWEEP_INTERVAL_MS);
+      }
       await pause();
     }
   });
@@ -64,4 +75,21 @@ async function beat(sessions: LeaderSessions, group: ClusterGroup): Promise<void
       }),
     )
     .catch(() => {});
+}
+
+/** True: there may be more to remove. */
+async function sweep(sessions: LeaderSessions, group: ClusterGroup): Promise<boolean> {
+  if (!group.open) return false;
+  let removed = 0;
+  await sessions
+    .use(group, async (client) => {
+      const { rows } = await client.query<{ count: string }>({
+        name: 'sweep',
+        text: 'SELECT meridian.expire_keys($1) AS count',
+        values: [SWEEP_KEYS_MAX],
+      });
+      removed = Number(rows[0]?.count);
+    })
+    .catch(() => {});
+  return removed >= SWEEP_KEYS_MAX;
 }

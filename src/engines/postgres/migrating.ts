@@ -17,6 +17,7 @@ import { LOCK_TIMEOUT_MS, patiently, type PatienceServices } from './patience.ts
 import { quoteIdentifier } from './quote.ts';
 import { GLOBAL_SCHEMA, ROLE } from './roles.ts';
 import { rangeStatements } from './schema.ts';
+import { keyTableStatement } from './schema-idempotency.ts';
 import { sqlStateOf } from './sqlstate.ts';
 
 export const DATABASE_SCOPE = 'database';
@@ -250,6 +251,6 @@ function grantsIn(schema: string): string {
 export async function ensureRange(client: pg.Client, range: string): Promise<boolean> {
   const found = await client.query('SELECT 1 FROM meridian.range WHERE name = $1', [range]);
   if (found.rows.length > 0) return false;
-  await client.query(`BEGIN; ${rangeStatements(range)} COMMIT`);
+  await client.query(`BEGIN; ${rangeStatements(range)} ${keyTableStatement(range)} COMMIT`);
   return true;
 }

@@ -8,11 +8,12 @@ import { MeridianError } from '../../kernel/errors.ts';
 import { planMigrations } from '../../migrations/plan.ts';
 import { checkSchema, type ObservedTable } from '../../migrations/schema-check.ts';
 import type { DesiredState } from '../engine.ts';
-import { checkFence } from './fence.ts';
+import { applyFence, checkFence } from './fence.ts';
 import { fenceOf } from './fence-rules.ts';
 import { appliedIn, databaseTarget, DATABASE_SCOPE, rangeTarget, runFile } from './migrating.ts';
 import { quoteIdentifier } from './quote.ts';
 import { GLOBAL_SCHEMA } from './roles.ts';
+import { KEY_TABLE, keyTableStatement } from './schema-idempotency.ts';
 
 const SCRATCH = 'meridian_rehearsal';
 
@@ -28,10 +29,11 @@ export async function rehearse(client: pg.Client, desired: DesiredState): Promis
   try {
     for (const file of pending) await runFile(client, database, file);
     await refuseGlobalRows(client);
-    await client.query(`CREATE SCHEMA ${quoteIdentifier(SCRATCH)}`);
+    await client.query(`CREATE SCHEMA ${quoteIdentifier(SCRATCH)}; ${keyTableStatement(SCRATCH)}`);
     const scratch = { ...rangeTarget(SCRATCH, fence), where: 'the rehearsal, before any range' };
     for (const file of desired.regionalMigrations) await runFile(client, scratch, file);
     checkSchema(desired.tables, await observedTables(client));
+    await applyFence(client, SCRATCH, fence);
     await checkFence(client, SCRATCH, fence);
   } finally {
     await client.query('ROLLBACK').catch(() => {});
@@ -69,6 +71,7 @@ async function observedTables(client: pg.Client): Promise<ObservedTable[]> {
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY ($2)
+       AND c.relname <> '${KEY_TABLE}'
        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
      ORDER BY 1, 2`,
     [GLOBAL_SCHEMA, [GLOBAL_SCHEMA, SCRATCH]],

@@ -9,11 +9,14 @@ export const SQLSTATE_STALE_ROUTE = 'MR001';
 export const SQLSTATE_TOO_STALE = 'MR002';
 /** The connection is not as it was when it was opened. */
 export const SQLSTATE_SOILED = 'MR003';
+/** Raised by `claim_key`; see schema-idempotency.ts. */
+export const SQLSTATE_KEY_USED = 'MR010';
 
 const BY_STATE: Readonly<Record<string, ErrorCode>> = {
   [SQLSTATE_STALE_ROUTE]: 'ERR_ENGINE_STALE_ROUTE',
   [SQLSTATE_TOO_STALE]: 'ERR_ENGINE_TOO_STALE',
   [SQLSTATE_SOILED]: 'ERR_ENGINE_UNAVAILABLE',
+  [SQLSTATE_KEY_USED]: 'ERR_IDEMPOTENCY_KEY_USED',
   '40001': 'ERR_ENGINE_SERIALIZATION',
   '40P01': 'ERR_ENGINE_SERIALIZATION',
   // A lock that NOWAIT or lock_timeout gave up on: like a conflict, another try may get it.
