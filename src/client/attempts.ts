@@ -193,7 +193,7 @@ async function attemptAcross<T>(
       const done = await work.run(
         route.places.map(({ target, scope }) => {
           const session = present(sessions[target], 'a session');
-          const seen = target === 0 ? (claim?.inFrontOf(session) ?? session) : session;
+          const seen = target === 0 ? (claim?.inFront() ?? session) : session;
           return handleOn(seen, { scope, attempt, signal });
         }),
       );
@@ -232,7 +232,7 @@ async function runOnce<T>(
     if (state?.doubt !== undefined) await claim?.make();
     value = await work.run(
       target.scopes.map((_: Scope, index) =>
-        handleOn(claim?.inFrontOf(session) ?? session, { scope: index, attempt, signal }),
+        handleOn(claim?.inFront() ?? session, { scope: index, attempt, signal }),
       ),
     );
     await claim?.make();

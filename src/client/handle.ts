@@ -16,7 +16,7 @@ export interface Handle extends Transaction {
   readonly session: HandleSession;
 }
 
-const blocksOf = new WeakMap<SessionTransaction, Blocks>();
+const blocksOf = new WeakMap<OpenSession, Blocks>();
 
 export function handleOn(
   session: OpenSession,

@@ -78,12 +78,23 @@ export class KeyClaim {
   readonly #session: SessionTransaction;
   readonly #keyed: Keyed;
   readonly #onMade: () => void;
+  /** One for all handles of the session: they share what hangs on it. */
+  readonly #inFront: OpenSession;
   #made: Promise<string> | undefined;
 
   constructor(session: SessionTransaction, keyed: Keyed, onMade: () => void) {
     this.#session = session;
     this.#keyed = keyed;
     this.#onMade = onMade;
+    this.#inFront = {
+      get failure() {
+        return session.failure;
+      },
+      query: (scope, statement) => this.#before(() => session.query(scope, statement)),
+      savepoint: (name) => this.#before(() => session.savepoint(name)),
+      release: (name) => this.#before(() => session.release(name)),
+      rollbackTo: (name) => this.#before(() => session.rollbackTo(name)),
+    };
   }
 
   /** Sends the claim, once, before anything else of the transaction; resolves when it stands. */
@@ -93,16 +104,8 @@ export class KeyClaim {
   }
 
   /** The session as the function sees it: the claim goes before everything, in one flight with it. */
-  inFrontOf(session: OpenSession): OpenSession {
-    return {
-      get failure() {
-        return session.failure;
-      },
-      query: (scope, statement) => this.#before(() => session.query(scope, statement)),
-      savepoint: (name) => this.#before(() => session.savepoint(name)),
-      release: (name) => this.#before(() => session.release(name)),
-      rollbackTo: (name) => this.#before(() => session.rollbackTo(name)),
-    };
+  inFront(): OpenSession {
+    return this.#inFront;
   }
 
   async #before<T>(send: () => Promise<T>): Promise<T> {
