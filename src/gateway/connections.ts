@@ -24,6 +24,8 @@ interface Connection {
   /** The newest request. Answers go out in order, so earlier ones are answered when it is. */
   request: IncomingMessage | undefined;
   response: ServerResponse | undefined;
+  /** Answers that wait behind an earlier one; Node tells them nothing when the connection ends. */
+  readonly queued: Set<ServerResponse>;
   broken: boolean;
   requests: number;
 }
@@ -61,11 +63,12 @@ export class Connections {
     this.#perClient.set(address, ofClient + 1);
     const connection = {
       ...{ address, requests: 0, broken: false },
-      ...{ request: undefined, response: undefined },
+      ...{ request: undefined, response: undefined, queued: new Set<ServerResponse>() },
     };
     this.#open.set(socket, connection);
     socket.once('close', () => {
       this.#open.delete(socket);
+      closeQueued(connection.queued);
       const left = (this.#perClient.get(address) ?? 1) - 1;
       if (left > 0) this.#perClient.set(address, left);
       else this.#perClient.delete(address);
@@ -85,6 +88,10 @@ export class Connections {
     if (connection.requests === requestsPerConnectionMax) response.shouldKeepAlive = false;
     connection.request = request;
     connection.response = response;
+    if (response.socket === null) {
+      connection.queued.add(response);
+      response.once('close', () => connection.queued.delete(response));
+    }
     return true;
   }
 
@@ -114,6 +121,17 @@ export class Connections {
     refused[code] = (refused[code] ?? 0) + 1;
     refuseBytes(socket, code, message);
   }
+}
+
+/** After Node has told the one answer that it knows of. */
+function closeQueued(queued: ReadonlySet<ServerResponse>): void {
+  if (queued.size === 0) return;
+  queueMicrotask(() => {
+    for (const response of [...queued]) {
+      response.destroy();
+      response.emit('close');
+    }
+  });
 }
 
 function endAfter(response: ServerResponse, socket: Socket): void {

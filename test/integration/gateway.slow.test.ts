@@ -142,6 +142,18 @@ describe('a slow client', () => {
   });
 });
 
+test('requests that wait behind another are let go with their connection', async () => {
+  const silent: Handler = (incoming) => void incoming.resume();
+  await using rig = await startRig({ servers: { 'eu.0': silent } });
+  const socket = connect(rig.gateway.port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(GET.repeat(5));
+  await eventually('all are in flight', () => rig.gateway.counters().inFlight === 5);
+  socket.destroy();
+  await eventually('none is left', () => rig.gateway.counters().inFlight === 0);
+  assert.equal(rig.gateway.counters().clientAborts, 5);
+});
+
 describe('connections', () => {
   const open = async (port: number): Promise<Socket> => {
     const socket = connect(port, '127.0.0.1');
