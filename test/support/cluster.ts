@@ -45,7 +45,9 @@ export interface TestPlatform extends AsyncDisposable {
   connect(region: string, options?: Partial<ConnectOptions>): Promise<TestClient>;
   /** Superuser on a node, past everything: for looking and for planting faults. */
   sql<R extends object>(node: string, text: string, values?: unknown[]): Promise<R[]>;
-  /** The same for more than one statement, on a connection of its own. */
+  /** The same for more than one statement, on a connection that the caller ends. */
+  superuserClient(node: string): Promise<pg.Client>;
+  /** The same on a connection of its own. */
   superuser<T>(node: string, run: (client: pg.Client) => Promise<T>): Promise<T>;
   /** Stops the platform and starts another on the same data, with these keys changed from now on. */
   restart(changes?: Partial<ResolvedConfig>): Promise<void>;
@@ -111,7 +113,7 @@ export async function startTestPlatform(
   const closeClients = async (): Promise<void> => {
     await Promise.all(clients.splice(0).map((client) => client.close()));
   };
-  const superuser: TestPlatform['superuser'] = async (node, run) => {
+  const superuserClient: TestPlatform['superuserClient'] = async (node) => {
     const status = await platform.status();
     const port = status.nodes.find((one) => one.name === node)?.port;
     const secrets = JSON.parse(
@@ -126,6 +128,10 @@ export async function startTestPlatform(
     });
     client.on('error', () => {});
     await client.connect();
+    return client;
+  };
+  const superuser: TestPlatform['superuser'] = async (node, run) => {
+    const client = await superuserClient(node);
     try {
       return await run(client);
     } finally {
@@ -153,6 +159,7 @@ export async function startTestPlatform(
     },
     sql: <R extends object>(node: string, text: string, values: unknown[] = []) =>
       superuser(node, async (client) => (await client.query(text, values)).rows as R[]),
+    superuserClient,
     superuser,
     restart: async (changes = {}) => {
       config = { ...config, ...changes };

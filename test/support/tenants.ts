@@ -55,7 +55,7 @@ const asAnna = (
       : (await eu.account('anna').read(run, { staleness: 60_000 })).value,
 });
 
-/** The range of anna and bert is r0001, that of dora r0004, in the same group. */
+/** The range of anna and bert is r0001, that of dora r0003, in the same group. */
 export const ATTEMPTS: readonly Attempt[] = [
   inTransaction('a missing WHERE', 'SELECT * FROM purse'),
   inTransaction('a wrong value', "SELECT * FROM purse WHERE account_id = 'bert'"),
@@ -75,7 +75,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   inTransaction('a function', 'SELECT everyone()'),
   inTransaction('a partitioned table', 'SELECT * FROM visit'),
   inTransaction('a partition by name', 'SELECT * FROM visit_a UNION ALL SELECT * FROM visit_b'),
-  inTransaction('another range by name', 'SELECT * FROM r0004.purse'),
+  inTransaction('another range by name', 'SELECT * FROM r0003.purse'),
   inTransaction('an insert', "INSERT INTO note VALUES ('bert', 2, 'forged')"),
   inTransaction(
     'an insert from a select',
@@ -127,7 +127,7 @@ export const ATTEMPTS: readonly Attempt[] = [
   ),
   asAnna(
     'a replica, another range',
-    (tx) => tx.query('SELECT * FROM r0004.purse').then((d) => d.rows),
+    (tx) => tx.query('SELECT * FROM r0003.purse').then((d) => d.rows),
     'replica',
   ),
   {
