@@ -5,11 +5,13 @@
  */
 import { LRUCache } from 'lru-cache';
 import { MeridianError } from '../kernel/errors.ts';
+import { orAborted } from '../kernel/signal.ts';
 import type { AccountHome, AccountId, RoutingView } from '../topology/routing.ts';
 import { groupOf, leaderOf, nearestOf } from './choose-node.ts';
 import { runAttempts, type AttemptServices } from './attempts.ts';
 
 const ID_LENGTH_MAX = 128;
+const LOOKING_UP = 'an account was looked up';
 const LOOKUP = 'SELECT range FROM meridian.account WHERE id = $1';
 
 export interface LocateOptions {
@@ -51,7 +53,7 @@ export class Directory {
   /** One lookup per account at a time, however many callers wait for it. */
   #nearby(id: AccountId, options: LocateOptions): Promise<string | undefined> {
     const running = this.#lookups.get(id);
-    if (running !== undefined) return orAborted(running, options.signal);
+    if (running !== undefined) return orAborted(running, options.signal, LOOKING_UP);
     // Shared by callers with limits of their own: none of them may end it for the others, and each
     // stops waiting at its own.
     const lookup = this.#ask(id, 'nearest', {}).finally(() => {
@@ -60,7 +62,7 @@ export class Directory {
     // All who waited may have given up by the time it fails.
     lookup.catch(() => {});
     this.#lookups.set(id, lookup);
-    return orAborted(lookup, options.signal);
+    return orAborted(lookup, options.signal, LOOKING_UP);
   }
 
   async #ask(
@@ -95,28 +97,6 @@ export class Directory {
       run: async ([tx]) => (await tx?.query<{ range: string }>(LOOKUP, [id]))?.rows[0]?.range,
     });
     return found.value;
-  }
-}
-
-/** The promise's outcome, or ERR_ABORTED as soon as the signal aborts. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  let giveUp = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    giveUp = () => {
-      reject(
-        new MeridianError('ERR_ABORTED', 'aborted while an account was looked up', {
-          cause: signal.reason,
-        }),
-      );
-    };
-  });
-  if (signal.aborted) giveUp();
-  signal.addEventListener('abort', giveUp, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', giveUp);
   }
 }
 

@@ -325,6 +325,12 @@ export const ERROR_CODES = {
     429,
     'Wait as long as Retry-After says, and send fewer requests.',
   ),
+  // The conformance suite
+  ERR_CONFORMANCE: entry(
+    'never',
+    500,
+    'Correct the engine adapter so that the law that the message quotes holds.',
+  ),
   // Faults of our own
   ERR_INTERNAL: entry(
     'never',

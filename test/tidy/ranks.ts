@@ -10,6 +10,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   migrations: 2,
   engines: 3,
   client: 4,
+  conformance: 4,
   gateway: 5,
   app: 5,
   orchestrate: 6,

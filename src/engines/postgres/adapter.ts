@@ -6,6 +6,7 @@
  *   connector.ts and transaction.ts are the data side
  */
 import { MeridianError } from '../../kernel/errors.ts';
+import { orAborted } from '../../kernel/signal.ts';
 import type { Engine, EngineAdapter, EngineServices, StepOutcome } from '../engine.ts';
 import type { EngineCapabilities } from '../capabilities.ts';
 import { serverAccount } from './account.ts';
@@ -75,7 +76,10 @@ function engineOf(cluster: Cluster): Engine {
 
   return {
     capabilities: CAPABILITIES,
-    observe: () => observeCluster(cluster),
+    observe: async ({ signal }) => {
+      cluster.notStopping();
+      return orAborted(observeCluster(cluster), signal, 'observing the cluster');
+    },
     plan: (desired, observed) => planSteps(desired, observed),
     perform: async (step, desired): Promise<StepOutcome> => {
       cluster.notStopping();
@@ -90,6 +94,7 @@ function engineOf(cluster: Cluster): Engine {
         ),
       ),
     adopt: (desired) => {
+      cluster.notStopping();
       cluster.adopt(desired);
       heartbeats ??= startHeartbeats(cluster, sessions);
       inDoubt ??= startInDoubtSweep(cluster, sessions);
@@ -116,6 +121,7 @@ function engineOf(cluster: Cluster): Engine {
     kill: () => {
       cluster.beginStop();
       for (const node of cluster.nodes.values()) node.process?.signal('SIGQUIT');
+      void heartbeats?.stop();
     },
     [Symbol.asyncDispose]() {
       return this.stop();

@@ -32,8 +32,7 @@ export async function performAction(
   const { cluster, desired } = on;
   switch (action.kind) {
     case 'create-group':
-      await createGroup(cluster, action.group);
-      return 'done';
+      return createGroup(cluster, action.group);
     case 'settle-group':
       await settleGroup(cluster.server, cluster.group(action.group).spec);
       await cluster.settle(action.group);
@@ -60,11 +59,18 @@ export async function performAction(
   }
 }
 
-/** Servers that a killed start left in half-made directories go before the directories do. */
-async function createGroup(cluster: Cluster, name: string): Promise<void> {
-  const { spec } = cluster.group(name);
+/**
+ * Begins with empty directories, so never once data may be in them: a plan of long ago is performed in
+ * vain. Servers that a killed start left in half-made directories go before the directories do.
+ */
+async function createGroup(cluster: Cluster, name: string): Promise<StepOutcome['kind']> {
+  const { spec, settled } = cluster.group(name);
+  if (settled || spec.nodes.some((node) => cluster.node(node.name).process !== undefined)) {
+    return 'already-done';
+  }
   await Promise.all(spec.nodes.map((node) => stopStray(cluster.server, node.name)));
   await initialiseGroup(cluster.server, spec);
+  return 'done';
 }
 
 async function migrateDatabase({ cluster, desired }: Performing, group: string): Promise<void> {
