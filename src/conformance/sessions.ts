@@ -29,6 +29,8 @@ export interface Seen {
 export class Sessions implements AsyncDisposable {
   readonly #stage: Stage;
   readonly connector: Connector;
+  /** Begun and perhaps not ended: a law that is broken leaves off anywhere. */
+  readonly #begun = new Set<SessionTransaction>();
 
   constructor(stage: Stage, connectionsMax: number) {
     this.#stage = stage;
@@ -120,9 +122,18 @@ export class Sessions implements AsyncDisposable {
     return { kind: 'write', groupEpoch: this.groupEpoch(account), global: false };
   }
 
+  async open(
+    target: SessionTarget,
+    options: { readonly signal: AbortSignal },
+  ): Promise<SessionTransaction> {
+    const tx = await this.connector.begin(target, options);
+    this.#begun.add(tx);
+    return tx;
+  }
+
   async begin(...accounts: Account[]): Promise<SessionTransaction> {
     const access = this.writing(present(accounts[0], 'an account'));
-    return this.connector.begin(await this.target(accounts, access), { signal: NEVER });
+    return this.open(await this.target(accounts, access), { signal: NEVER });
   }
 
   /** Acknowledged when it resolves. Conflicts are repeated: the server may find one where none is. */
@@ -154,7 +165,7 @@ export class Sessions implements AsyncDisposable {
   }
 
   async #read(account: Account, item: number, target: Promise<SessionTarget>): Promise<Seen> {
-    const tx = await this.connector.begin(await target, { signal: NEVER });
+    const tx = await this.open(await target, { signal: NEVER });
     try {
       const amount = await get(tx, 0, { account, item });
       return { amount, position: await tx.commit() };
@@ -163,8 +174,9 @@ export class Sessions implements AsyncDisposable {
     }
   }
 
-  [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.connector[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#begun].map((tx) => tx.rollback()));
+    await this.connector[Symbol.asyncDispose]();
   }
 }
 

@@ -8,6 +8,8 @@ import type { Stage } from '../stage.ts';
 const ROUNDS = 12;
 /** Beyond what it was allowed to wait, a reader is let go within this. */
 const SLACK_MS = 1_000;
+/** Replication between groups, over the longest link of the suite. */
+const ARRIVAL_MS = 5_000;
 const NEVER = new AbortController().signal;
 
 const S1: Law = {
@@ -133,7 +135,7 @@ const S4: Law = {
     for (const follower of sessions.followers(ANNA)) {
       const node = await sessions.route(follower.name);
       for (const access of accesses) {
-        const tx = await sessions.connector.begin(await sessions.target([ANNA], access, node), {
+        const tx = await sessions.open(await sessions.target([ANNA], access, node), {
           signal: NEVER,
         });
         const attempt = tx
@@ -182,7 +184,7 @@ async function writeLabel(stage: Stage, code: string): Promise<void> {
   const groupEpoch = sessions.groupEpoch(ANNA);
   const base = await sessions.target([ANNA], { kind: 'write', groupEpoch, global: true });
   const scopes = [{ range: undefined, account: undefined }];
-  const tx = await sessions.connector.begin({ ...base, scopes }, { signal: NEVER });
+  const tx = await sessions.open({ ...base, scopes }, { signal: NEVER });
   try {
     await tx.query(0, { text: `INSERT INTO label VALUES ($1, 'one')`, values: [code] });
     await tx.commit();
@@ -203,17 +205,18 @@ const G1: Law = {
     const sessions = stage.sessions();
     const code = `c${String(stage.nextItem())}`;
     await writeLabel(stage, code);
-    await stage.eventually('the row to arrive in the other group', async () => {
+    const arrived = async (): Promise<boolean> => {
       const access = { kind: 'strong-read', groupEpoch: sessions.groupEpoch(CLEO) } as const;
       const target = await sessions.target([CLEO], access);
-      const read = await sessions.connector.begin(target, { signal: NEVER });
+      const read = await sessions.open(target, { signal: NEVER });
       try {
         const text = 'SELECT body FROM label WHERE code = $1';
         return (await read.query(0, { text, values: [code] })).rows.length === 1;
       } finally {
         await read.rollback();
       }
-    });
+    };
+    await stage.eventually('the row to arrive in the other group', arrived, ARRIVAL_MS);
   },
 };
 

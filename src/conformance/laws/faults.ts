@@ -45,7 +45,7 @@ const T1: Law = {
     );
     must((await sessions.strong(ANNA, item)).amount === 7, 'An acknowledged write is gone.');
     const { signal } = new AbortController();
-    const tx = await sessions.connector.begin(await sessions.target([ANNA], access), { signal });
+    const tx = await sessions.open(await sessions.target([ANNA], access), { signal });
     const late = put(tx, 0, { account: ANNA, item, amount: 8 });
     await refusal(late, ['ERR_ENGINE_STALE_ROUTE'], 'A write by the route of before');
     await tx.rollback();
@@ -105,7 +105,7 @@ const T3: Law = {
         giveUp.abort();
       });
       const target = await sessions.target([ANNA], sessions.writing(ANNA));
-      const tx = await sessions.connector.begin(target, giveUp);
+      const tx = await sessions.open(target, giveUp);
       await put(tx, 0, { account: ANNA, item, amount: 2 });
       const error = await refusal(tx.commit(), ['ERR_ENGINE_COMMIT_UNKNOWN'], 'The commit');
       must(error.outcome === 'unknown', `The outcome is said to be ${error.outcome}.`);

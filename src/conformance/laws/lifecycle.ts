@@ -105,7 +105,7 @@ const L3: Law = {
       adopt: async () => {
         engine.adopt(desired);
       },
-      begin: () => sessions.connector.begin(target, { signal }),
+      begin: () => sessions.open(target, { signal }),
       ...(stage.adapter.capabilities.changeOrder === 'none'
         ? {}
         : { changes: () => engine.changes(undefined) }),
@@ -130,14 +130,14 @@ const L4: Law = {
     const target = await sessions.target([ANNA], sessions.writing(ANNA));
     await abortsPromptly(stage, /observ/, (signal) => engine.observe({ signal }));
     await refusal(
-      sessions.connector.begin(target, { signal: AbortSignal.abort() }),
+      sessions.open(target, { signal: AbortSignal.abort() }),
       ['ERR_ABORTED'],
       'A session with an aborted signal',
     );
     const holder = await sessions.begin(ANNA);
     await put(holder, 0, { account: ANNA, item, amount: 2 });
     const giveUp = new AbortController();
-    const waiter = await sessions.connector.begin(target, { signal: giveUp.signal });
+    const waiter = await sessions.open(target, { signal: giveUp.signal });
     // It waits for the other's row.
     await abortsPromptly(
       stage,

@@ -22,7 +22,7 @@ const S5: Law = {
       try {
         const node = { ...direct, address: proxy.address };
         const target = await sessions.target([ANNA], sessions.writing(ANNA), node);
-        const tx = await sessions.connector.begin(target, { signal: NEVER });
+        const tx = await sessions.open(target, { signal: NEVER });
         await put(tx, 0, { account: ANNA, item, amount: 2 });
         proxy.cutNext(when);
         const error = await refusal(tx.commit(), ['ERR_ENGINE_COMMIT_UNKNOWN'], 'The commit');
@@ -110,7 +110,7 @@ const S7: Law = {
       { ...target, scopes: [{ range, account: ANNA.id }] },
     ];
     for (const route of stale) {
-      const tx = await sessions.connector.begin(route, { signal: NEVER });
+      const tx = await sessions.open(route, { signal: NEVER });
       const write = put(tx, 0, { account: ANNA, item, amount: 2 });
       await refusal(write, ['ERR_ENGINE_STALE_ROUTE'], 'A write by a stale route');
       await refusal(tx.commit(), ['ERR_ENGINE_STALE_ROUTE'], 'Its commit');
