@@ -28,7 +28,7 @@ describe('broken engines', () => {
   });
 
   for (const broken of BROKEN_ENGINES) {
-    test(`${broken.law} catches one that ${broken.does}`, async () => {
+    test(`${broken.law} catches one that ${broken.does}`, async (t) => {
       const law = LAWS.find((one) => one.id === broken.law);
       assert.ok(law);
       const lives: Engine[] = [];
@@ -37,6 +37,7 @@ describe('broken engines', () => {
         await assert.rejects(uphold(law, stage), (error: Error & { code?: string }) => {
           assert.equal(error.code, 'ERR_CONFORMANCE');
           assert.ok(error.message.startsWith(`${law.id} ${law.says}`), error.message);
+          t.diagnostic(error.message.slice(`${law.id} ${law.says} `.length));
           return true;
         });
       } finally {

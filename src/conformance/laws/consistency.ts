@@ -9,7 +9,7 @@ const ROUNDS = 12;
 /** Beyond what it was allowed to wait, a reader is let go within this. */
 const SLACK_MS = 1_000;
 /** Replication between groups, over the longest link of the suite. */
-const ARRIVAL_MS = 5_000;
+const ARRIVAL_MS = 3_000;
 const NEVER = new AbortController().signal;
 
 const S1: Law = {
