@@ -68,6 +68,7 @@ export function desiredFor(shape: ClusterShape, groupCount: 1 | 2): DesiredState
       { name: BERT.range, group: primaryGroup },
       ...(second === undefined ? [] : [{ name: CLEO.range, group: second }]),
     ],
+    tenantFence: true,
     tables: { label: global(), item: regional({ by: 'account_id' }) },
     databaseMigrations: [LABEL],
     regionalMigrations: [ITEM],

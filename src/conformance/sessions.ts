@@ -1,5 +1,11 @@
 /** Reads and writes of the suite's own tables through an adapter's connector, straight to a chosen node. */
-import type { Access, Connector, SessionTarget, SessionTransaction } from '../engines/connector.ts';
+import type {
+  Access,
+  Connector,
+  SessionTarget,
+  SessionTransaction,
+  TwoPhaseTransaction,
+} from '../engines/connector.ts';
 import { present } from '../kernel/assert.ts';
 import { isMeridianError } from '../kernel/errors.ts';
 import { silentLog } from '../kernel/log.ts';
@@ -127,6 +133,15 @@ export class Sessions implements AsyncDisposable {
     options: { readonly signal: AbortSignal },
   ): Promise<SessionTransaction> {
     const tx = await this.connector.begin(target, options);
+    this.#begun.add(tx);
+    return tx;
+  }
+
+  /** Of an engine with the verbs for it. */
+  async openTwoPhase(account: Account): Promise<TwoPhaseTransaction> {
+    const verbs = present(this.connector.twoPhase, 'the verbs of two-phase commit');
+    const target = await this.target([account], this.writing(account));
+    const tx = await verbs.begin(target, { signal: NEVER });
     this.#begun.add(tx);
     return tx;
   }

@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { LAWS, Stage, uphold, type EngineSubject } from 'meridian/conformance';
 import type { Engine, EngineAdapter } from '../../src/engines/engine.ts';
-import { BROKEN_ENGINES, type Broken } from '../support/broken-engines.ts';
+import { BROKEN_ENGINES } from '../support/broken-engines.ts';
+import type { Broken } from '../support/engine-faults.ts';
 import { postgresSubject } from '../support/postgres-subject.ts';
 
 describe('broken engines', () => {

@@ -4,6 +4,7 @@ import { CAPABILITY_LAWS } from './capability.ts';
 import { CONSISTENCY_LAWS } from './consistency.ts';
 import { CROSS_GROUP_LAWS } from './cross-group.ts';
 import { FAULT_LAWS } from './faults.ts';
+import { FENCE_LAWS } from './fence.ts';
 import { LIFECYCLE_LAWS } from './lifecycle.ts';
 import { OBSERVE_LAWS } from './observe.ts';
 import { PERFORM_LAWS } from './perform.ts';
@@ -14,6 +15,7 @@ export const LAWS: readonly Law[] = [
   ...CAPABILITY_LAWS,
   ...CONSISTENCY_LAWS,
   ...TRANSACTION_LAWS,
+  ...FENCE_LAWS,
   ...CROSS_GROUP_LAWS,
   ...FAULT_LAWS,
   ...OBSERVE_LAWS,

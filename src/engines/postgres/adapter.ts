@@ -122,6 +122,8 @@ function engineOf(cluster: Cluster): Engine {
       cluster.beginStop();
       for (const node of cluster.nodes.values()) node.process?.signal('SIGQUIT');
       void heartbeats?.stop();
+      void inDoubt?.stop();
+      sessions.close();
     },
     [Symbol.asyncDispose]() {
       return this.stop();
