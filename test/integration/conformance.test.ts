@@ -25,3 +25,7 @@ describeEngine(
     },
   },
 );
+
+test('a page without a place for the matrix is refused, not rewritten', () => {
+  assert.throws(() => withMatrix('# Engines\n', '| law |'), RangeError);
+});
