@@ -6,6 +6,8 @@ import type {
   SessionTransaction,
   TwoPhaseTransaction,
 } from '../engines/connector.ts';
+import type { DesiredState, Engine, EngineAdapter } from '../engines/engine.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { present } from '../kernel/assert.ts';
 import { isMeridianError } from '../kernel/errors.ts';
 import { silentLog } from '../kernel/log.ts';
@@ -14,11 +16,20 @@ import type { Position } from '../topology/position.ts';
 import { roundTripMs } from '../topology/region.ts';
 import type { Address, RoutedNode } from '../topology/routing.ts';
 import type { Account } from './schema.ts';
-import type { Stage } from './stage.ts';
+import type { ClusterShape } from './subject.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const CONFLICTS_MAX = 10;
 const NEVER = new AbortController().signal;
+
+/** What sessions need to know of the cluster; as it is at each call. */
+export interface SessionsGround {
+  readonly adapter: EngineAdapter;
+  readonly engine: Engine;
+  readonly desired: DesiredState;
+  readonly shape: ClusterShape;
+  readonly clock: Clock;
+}
 
 export interface Wanted {
   readonly maxStalenessMs?: number;
@@ -33,12 +44,12 @@ export interface Seen {
 }
 
 export class Sessions implements AsyncDisposable {
-  readonly #stage: Stage;
+  readonly #stage: SessionsGround;
   readonly connector: Connector;
   /** Begun and perhaps not ended: a law that is broken leaves off anywhere. */
   readonly #begun = new Set<SessionTransaction>();
 
-  constructor(stage: Stage, connectionsMax: number) {
+  constructor(stage: SessionsGround, connectionsMax: number) {
     this.#stage = stage;
     this.connector = stage.adapter.connector({
       clock: stage.clock,

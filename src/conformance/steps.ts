@@ -1,6 +1,6 @@
 /** Performing plans: in the order that steps name, one after the other or as parallel as they allow. */
 import type { DesiredState, Engine, EngineStep } from '../engines/engine.ts';
-import { must } from './law.ts';
+import { must } from './verdict.ts';
 
 /** Each step behind those it waits for. */
 export function inOrder(steps: readonly EngineStep[]): EngineStep[] {

@@ -1,7 +1,8 @@
 /** Claims are exercised, and what is not claimed is refused rather than attempted. */
 import type { EngineCapabilities } from '../../engines/capabilities.ts';
 import { isDeepStrictEqual } from 'node:util';
-import { must, refusal, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must, refusal } from '../verdict.ts';
 
 /**
  * Which laws exercise a claim. Total: the compiler asks for a line with each new capability. Empty: it

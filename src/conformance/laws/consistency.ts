@@ -1,5 +1,6 @@
 /** How fresh a read is: what each kind promises, kept across the distance between nodes. */
-import { must, refusal, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must, refusal } from '../verdict.ts';
 import { isMeridianError } from '../../kernel/errors.ts';
 import { ANNA, CLEO } from '../schema.ts';
 import { replicaRead } from '../sessions.ts';

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { TwoPhaseTransaction, TwoPhaseVerbs } from '../../engines/connector.ts';
 import { formatGid } from '../../engines/two-phase.ts';
-import { must, refusal, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must, refusal } from '../verdict.ts';
 import { ANNA, CLEO, type Account } from '../schema.ts';
 import { put, type Sessions } from '../sessions.ts';
 import type { Stage } from '../stage.ts';

@@ -2,7 +2,8 @@
 import type { ObservedGroup } from '../../engines/snapshot.ts';
 import { present } from '../../kernel/assert.ts';
 import { isMeridianError } from '../../kernel/errors.ts';
-import { must, refusal, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must, refusal } from '../verdict.ts';
 import { ANNA } from '../schema.ts';
 import { put, type Sessions } from '../sessions.ts';
 import type { Stage } from '../stage.ts';

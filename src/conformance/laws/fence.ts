@@ -1,5 +1,6 @@
 /** What a transaction may touch, when the declaration asks for a fence between accounts. */
-import { must, refusal, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must, refusal } from '../verdict.ts';
 import { ANNA, ANNE } from '../schema.ts';
 import { get, put } from '../sessions.ts';
 

@@ -1,6 +1,7 @@
 /** A picture of the cluster is whole, still, and never older than the one before. */
 import type { ClusterSnapshot } from '../../engines/snapshot.ts';
-import { must, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must } from '../verdict.ts';
 import { ANNA } from '../schema.ts';
 import type { Stage } from '../stage.ts';
 

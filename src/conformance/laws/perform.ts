@@ -1,7 +1,8 @@
 /** Steps may be performed again, late, and after any crash; each leads to the same end. */
 import type { EngineStep } from '../../engines/engine.ts';
 import { present } from '../../kernel/assert.ts';
-import { must, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must } from '../verdict.ts';
 import { ANNA, migration } from '../schema.ts';
 import { inOrder, ROUNDS_MAX } from '../steps.ts';
 import { Stage } from '../stage.ts';

@@ -2,7 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { EngineStep } from '../../engines/engine.ts';
 import type { ClusterSnapshot } from '../../engines/snapshot.ts';
-import { must, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must } from '../verdict.ts';
 import { converge, inOrder } from '../steps.ts';
 import type { Stage } from '../stage.ts';
 

@@ -2,7 +2,8 @@
 import type { SessionTransaction } from '../../engines/connector.ts';
 import { isMeridianError, type MeridianError } from '../../kernel/errors.ts';
 import { CutProxy } from '../cut-proxy.ts';
-import { must, refusal, type Law } from '../law.ts';
+import type { Law } from '../law.ts';
+import { must, refusal } from '../verdict.ts';
 import { ANNA, BERT, type Account } from '../schema.ts';
 import { get, put } from '../sessions.ts';
 
