@@ -2,6 +2,7 @@
  * The running platform as its starter sees it: the contract between src/platform.ts, which builds it,
  * and the command line, which starts, watches and stops it.
  */
+import type { RestartEnd, RestartOptions, RestartRequest } from './control/restart.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
 import type { Clock } from './kernel/clock.ts';
@@ -31,6 +32,11 @@ export interface Platform {
   /** What a program on this machine needs to reach the platform: MERIDIAN_CONTROL_URL and _TOKEN. */
   readonly env: Readonly<Record<string, string>>;
   status(): Promise<StatusReport>;
+  /**
+   * Replaces app servers and gateways one by one; no request is lost. Throws ERR_RESTART_UNDER_WAY
+   * while another restart is, ERR_CONTROL_REQUEST for an unknown region, and what a step failed with.
+   */
+  restart(request: RestartRequest, options?: RestartOptions): Promise<RestartEnd>;
   /** Resolves when the platform cannot go on; never rejects. Pending otherwise. */
   readonly failed: Promise<MeridianError>;
   /** Drains and stops everything; idempotent. */

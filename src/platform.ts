@@ -29,6 +29,7 @@ import { runMigration } from './orchestrate/migration.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { platformMetrics } from './orchestrate/metrics.ts';
+import { RollingRestart } from './orchestrate/rolling-restart.ts';
 import { statusReport } from './orchestrate/status.ts';
 import {
   endStrays,
@@ -74,7 +75,13 @@ interface Data extends Ground {
 interface Edge {
   readonly gateways: Gateways;
   readonly app: AppHost | undefined;
+  readonly rolling: RollingRestart;
 }
+
+/** A gateway that has not said by then that it saw a view is not waited for. */
+const NOTICE_MS = 10_000;
+/** While everything stops, Ctrl-C's five seconds are for more than this. */
+const STOPPING = { noticeMs: 150, inFlightMs: 1_500 };
 
 /** Rejects with what went wrong, after stopping all that had been started. */
 export async function startPlatform(
@@ -118,6 +125,7 @@ export async function startPlatform(
       gateways: edge.gateways.urls,
       env: controlEnvironment(data),
       status: () => statusOf(start, data),
+      restart: (request, how) => edge.rolling.run(request, how),
       failed,
       stop: () => start.scope.close(),
       kill: () => {
@@ -225,6 +233,10 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       appServersPerRegion: config.app?.instancesPerRegion ?? 0,
       status: () => statusOf(start, data),
     }),
+    restart: (request, how) => {
+      if (data.edge !== undefined) return data.edge.rolling.run(request, how);
+      throw new MeridianError('ERR_RESTART_UNDER_WAY', 'the platform is still starting');
+    },
   });
   scope.push('control server', () => control[Symbol.asyncDispose]());
   world.attach({
@@ -278,6 +290,14 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
     ...{ host, clock, random, log, regions: config.regions },
     logDirectory: installation.logDirectory,
   };
+  let started: Gateways | undefined;
+  const letGoOf = async (instance: string): Promise<void> => {
+    // No request is in flight for longer.
+    const running = { noticeMs: NOTICE_MS, inFlightMs: config.gateway.requestTimeoutMs };
+    const limits = start.scope.closed ? STOPPING : running;
+    const free = await started?.letGoOf(instance, world.version, limits);
+    if (free === false) log.warn('an app server is stopped while a gateway uses it', { instance });
+  };
   const [app, gateways] = await Promise.allSettled([
     config.app === undefined
       ? undefined
@@ -288,6 +308,7 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
           onChange: (servers) => {
             world.appServersAre(servers);
           },
+          letGoOf,
         }),
     startGateways({
       ...shared,
@@ -297,7 +318,7 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
         ...environmentOf(secretVariables(config.gateway)),
       }),
       startTimeoutMs: config.startTimeoutMs,
-    }),
+    }).then((running) => (started = running)),
   ]);
   start.scope.push('gateways and app servers', async () => {
     await Promise.all([
@@ -307,7 +328,8 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
   });
   if (gateways.status === 'rejected') throw gateways.reason as Error;
   if (app.status === 'rejected') throw app.reason as Error;
-  return { gateways: gateways.value, app: app.value };
+  const edge = { gateways: gateways.value, app: app.value };
+  return { ...edge, rolling: new RollingRestart({ ...shared, ...edge }) };
 }
 
 async function openWan(start: Start, ground: Ground): Promise<Wan> {

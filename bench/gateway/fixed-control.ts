@@ -11,7 +11,10 @@ export function fixedControl(upstream: Address): ControlSubscription {
     groups: {},
     ranges: {},
     appServers: [
-      { name: 'app-1', locality: { region: REGION, zone: 'a' }, address: upstream, ready: true },
+      {
+        ...{ name: 'app-1', instance: 'app-1#1', locality: { region: REGION, zone: 'a' } },
+        ...{ address: upstream, roundTripMs: 0, ready: true },
+      },
     ],
   };
   return {

@@ -19,6 +19,7 @@ import {
   FORGIVEN_AFTER_MS,
   judgeHealth,
   nextState,
+  PASSES_RECOVERED,
   type AppEvent,
   type AppState,
 } from './lifecycle.ts';
@@ -29,6 +30,8 @@ import { probe } from './probe.ts';
 export interface AppServerOptions {
   /** "eu-west.0" */
   readonly name: string;
+  /** Tells it from its predecessor and its successor. */
+  readonly instance: string;
   readonly locality: Locality;
   readonly options: AppOptions;
   readonly env: Readonly<Record<string, string>>;
@@ -37,8 +40,8 @@ export interface AppServerOptions {
   readonly random: Random;
   readonly log: Log;
   readonly logDirectory: string;
-  /** From not-ready to SIGTERM: time for every gateway to hear of it. */
-  readonly drainNoticeMs: number;
+  /** From not-ready to SIGTERM: resolves when no gateway uses this instance any more. */
+  readonly letGoOf: (instance: string) => Promise<unknown>;
   readonly onChange: () => void;
 }
 
@@ -48,9 +51,11 @@ const RESTART_MIN_MS = 50;
 /** Checks while starting are quick, so that a server is used as soon as it can be. */
 const STARTING_INTERVAL_MS = 40;
 const PROBE_TIMEOUT_MIN_MS = 500;
+const GROUP_POLL_MS = 20;
 
 export class AppServer {
   readonly name: string;
+  readonly instance: string;
   readonly locality: Locality;
   readonly logFile: string;
   /** Resolves when it is ready for the first time; rejects when it will not be. */
@@ -75,6 +80,7 @@ export class AppServer {
   constructor(options: AppServerOptions) {
     this.#options = options;
     this.name = options.name;
+    this.instance = options.instance;
     this.locality = options.locality;
     this.logFile = join(options.logDirectory, `app.${options.name}.log`);
     this.#log = options.log.with({ server: options.name });
@@ -112,11 +118,6 @@ export class AppServer {
     });
   }
 
-  /** Ends the process in an orderly way; another one is started in its place. */
-  async restart(): Promise<void> {
-    await this.#drain();
-  }
-
   /** Ends the process in an orderly way, for good. Idempotent. */
   async close(): Promise<void> {
     this.#stopping.abort();
@@ -130,11 +131,7 @@ export class AppServer {
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       const life = await this.#live();
-      // Drained: asked to end, so there is nothing to wait for before the next start.
-      if (life !== 'never-began' && this.#state === 'stopped') {
-        await this.#draining;
-        continue;
-      }
+      if (this.#state === 'stopped') return;
       this.#crashes += 1;
       this.#restarts += 1;
       if (!this.#everReady && this.#crashes >= FIRST_CRASHES_MAX) {
@@ -162,6 +159,8 @@ export class AppServer {
     const ended = child.exited.then((exit) => {
       over.abort();
       this.#log.info('app server ended', { code: exit.code, signal: exit.signal });
+      // What a wrapper leaves behind would hold the port. A drain gives it time to end in order.
+      if (!this.#isDraining()) child.signalGroup('SIGKILL');
     });
     const wasReady = await this.#watch(child, over.signal);
     await ended;
@@ -205,6 +204,7 @@ export class AppServer {
     let healthySince: number | undefined;
     let wasReady = false;
     let misses = 0;
+    let passes = 0;
     while (!over.aborted && !this.#isDraining()) {
       const passed = await probe({
         port: this.#port,
@@ -216,7 +216,10 @@ export class AppServer {
       if (over.aborted) break;
       const health = judgeHealth(misses, passed);
       misses = health.misses;
-      if (passed) {
+      passes = passed ? passes + 1 : 0;
+      if (passed && this.#state === 'unhealthy' && passes < PASSES_RECOVERED) {
+        // One good answer among bad ones would make it come and go.
+      } else if (passed) {
         wasReady = true;
         this.#passed();
         healthySince ??= clock.monotonicMs();
@@ -231,7 +234,7 @@ export class AppServer {
         if (health.verdict !== 'missed') this.#apply('failing');
         if (health.verdict === 'hung' && !this.#isDraining()) {
           this.#log.warn('app server does not answer its health checks; killing it', { misses });
-          child.signal('SIGKILL');
+          child.signalGroup('SIGKILL');
           break;
         }
       }
@@ -259,7 +262,7 @@ export class AppServer {
       `app server ${this.name} did not pass its health check (${options.healthPath}) within ` +
       `${String(options.startTimeoutMs)} ms; its log is ${this.logFile}`;
     this.#log.error(message);
-    child.signal('SIGKILL');
+    child.signalGroup('SIGKILL');
     if (this.#everReady) return;
     this.#settleFirst.reject(
       new MeridianError('ERR_START_TIMEOUT', message, {
@@ -288,21 +291,32 @@ export class AppServer {
   }
 
   async #drainOnce(): Promise<void> {
-    const { clock, options, drainNoticeMs } = this.#options;
+    const { clock, options } = this.#options;
     const serving = this.#state === 'ready' || this.#state === 'unhealthy';
     this.#apply('drain');
     await this.#spawning;
     const child = this.#process;
-    if (child === undefined || child.exit !== undefined) return;
-    // Gateways that have not heard yet still send requests: they find it listening.
-    if (serving) await clock.sleep(drainNoticeMs);
+    if (child === undefined) return;
+    // Gateways that have not heard yet still send requests, and find it listening.
+    if (serving) await Promise.race([this.#options.letGoOf(this.instance), child.exited]);
     child.signal('SIGTERM');
     const cancel = clock.schedule(options.drainTimeoutMs, () => {
       this.#log.warn('app server did not end in time; killing it');
-      child.signal('SIGKILL');
+      child.signalGroup('SIGKILL');
     });
     await child.exited;
+    await this.#endGroup(child);
     cancel();
+  }
+
+  /**
+   * A wrapper (a shell, npm) may end before the server that it started. That one is asked as well, but
+   * only now: a program that gets its signal twice may take the second as an order to end at once.
+   */
+  async #endGroup(child: HostedProcess): Promise<void> {
+    if (!child.signalGroup('SIGTERM')) return;
+    // Ends at the latest when the drain's time is over: then the group is killed.
+    while (child.signalGroup(0)) await this.#options.clock.sleep(GROUP_POLL_MS);
   }
 
   #apply(event: AppEvent): void {

@@ -1,13 +1,12 @@
 /**
  * Keeps N copies of the user's HTTP server running in each region, spread over its zones.
  *
- * Restarting one drops no request: it is taken out of the routing view first, and asked to end only
- * after every gateway has had time to notice.
+ * Restarting one drops no request: its successor is ready before it leaves the routing view, and it is
+ * asked to end only when no gateway uses it any more.
  */
 import type { ProcessStatus } from '../control/status.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
-import { waitUntil } from '../kernel/clock.ts';
 import type { Host } from '../kernel/host.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
@@ -37,8 +36,11 @@ export interface StartAppHostOptions {
   readonly logDirectory: string;
   /** Called with all servers whenever one changes. */
   readonly onChange: (servers: readonly AppServerState[]) => void;
-  /** From not-ready to SIGTERM; gateways hear of changes within a few milliseconds. */
-  readonly drainNoticeMs?: number;
+  /**
+   * Resolves when no gateway uses a server that has left the routing view, or when waiting has no use
+   * any more. Between not-ready and SIGTERM; without it, a fixed time in which gateways hear of it.
+   */
+  readonly letGoOf?: (instance: string) => Promise<unknown>;
   /** Interrupts the start. */
   readonly signal?: AbortSignal;
 }
@@ -46,7 +48,10 @@ export interface StartAppHostOptions {
 export interface AppHost extends AsyncDisposable {
   servers(): readonly AppServerState[];
   status(): readonly ProcessStatus[];
-  /** Drains one server and starts it again; resolves when it is ready. */
+  /**
+   * Starts a successor, and drains the server once that is ready; resolves when it has ended. Rejects,
+   * with the server serving on, when the successor does not become ready.
+   */
   restart(name: string): Promise<void>;
   /** Restarts all, one after the other. */
   restartAll(): Promise<void>;
@@ -54,6 +59,7 @@ export interface AppHost extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Gateways hear of changes within a few milliseconds. */
 const DRAIN_NOTICE_MS = 150;
 
 /**
@@ -61,52 +67,114 @@ const DRAIN_NOTICE_MS = 150;
  * had been started stopped, when one of them does not become ready.
  */
 export async function startAppHost(start: StartAppHostOptions): Promise<AppHost> {
-  const servers: AppServer[] = [];
-  const states = (): AppServerState[] => servers.map(stateOf);
-  const onChange = (): void => {
-    start.onChange(states());
-  };
-  for (const place of placesOf(start)) servers.push(createServer(start, place, onChange));
-  let closing: Promise<void> | undefined;
-  const close = (): Promise<void> =>
-    (closing ??= Promise.all(servers.map((server) => server.close())).then(() => {}));
-  const interrupted = (): void => void close();
+  const host = new ServerSet(start);
+  const interrupted = (): void => void host.close();
   start.signal?.addEventListener('abort', interrupted, { once: true });
   try {
     if (start.signal?.aborted === true) {
       throw new MeridianError('ERR_ABORTED', 'the start was interrupted');
     }
-    for (const server of servers) server.start();
-    await Promise.all(servers.map((server) => server.firstReady));
+    await host.start();
+    return host;
   } catch (error) {
-    await close();
+    await host.close();
     throw error;
   } finally {
     start.signal?.removeEventListener('abort', interrupted);
   }
-  const restart = async (name: string): Promise<void> => {
-    const server = servers.find((one) => one.name === name);
-    if (server === undefined) {
-      const known = servers.map((one) => one.name).join(', ');
+}
+
+/** Invariant: one server at each place, or two while one replaces the other. */
+class ServerSet implements AppHost {
+  readonly #start: StartAppHostOptions;
+  readonly #places: readonly Place[];
+  readonly #servers: AppServer[];
+  /** Successors that are not ready yet, and predecessors that have not ended. */
+  readonly #passing = new Set<AppServer>();
+  readonly #replacing = new Set<string>();
+  #made = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(start: StartAppHostOptions) {
+    this.#start = start;
+    this.#places = placesOf(start);
+    this.#servers = this.#places.map((place) => this.#create(place));
+  }
+
+  async start(): Promise<void> {
+    for (const server of this.#servers) server.start();
+    await Promise.all(this.#servers.map((server) => server.firstReady));
+  }
+
+  servers(): readonly AppServerState[] {
+    return this.#all().map(stateOf);
+  }
+
+  status(): readonly ProcessStatus[] {
+    return this.#all().map((server) => server.status());
+  }
+
+  async restart(name: string): Promise<void> {
+    const index = this.#servers.findIndex((one) => one.name === name);
+    const [place, server] = [this.#places[index], this.#servers[index]];
+    if (place === undefined || server === undefined) {
+      const known = this.#servers.map((one) => one.name).join(', ');
       throw new MeridianError('ERR_CONFIG_INVALID', `no app server "${name}"; there are ${known}`);
     }
-    await server.restart();
-    await waitUntil(
-      start.clock,
-      { what: `app server ${name} to be ready`, timeoutMs: start.options.startTimeoutMs },
-      () => (server.ready ? true : undefined),
-    );
-  };
-  return {
-    servers: states,
-    status: () => servers.map((server) => server.status()),
-    restart,
-    restartAll: async () => {
-      for (const server of servers) await restart(server.name);
-    },
-    close,
-    [Symbol.asyncDispose]: close,
-  };
+    if (this.#closing !== undefined) {
+      throw new MeridianError('ERR_ABORTED', `${name} is being stopped`);
+    }
+    if (this.#replacing.has(name)) {
+      throw new MeridianError('ERR_RESTART_UNDER_WAY', `app server ${name} is being replaced`);
+    }
+    this.#replacing.add(name);
+    const successor = this.#create(place);
+    this.#passing.add(successor);
+    try {
+      successor.start();
+      await successor.firstReady;
+      this.#passing.delete(successor);
+      this.#passing.add(server);
+      this.#servers[index] = successor;
+      await server.close();
+    } catch (error) {
+      await successor.close();
+      throw error;
+    } finally {
+      this.#passing.delete(successor);
+      this.#passing.delete(server);
+      this.#replacing.delete(name);
+      this.#changed();
+    }
+  }
+
+  async restartAll(): Promise<void> {
+    for (const { name } of [...this.#servers]) await this.restart(name);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= Promise.all(this.#all().map((server) => server.close())).then(() => {});
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #all(): AppServer[] {
+    return [...this.#servers, ...this.#passing];
+  }
+
+  #create(place: Place): AppServer {
+    this.#made += 1;
+    return createServer(this.#start, { ...place, made: this.#made }, () => {
+      this.#changed();
+    });
+  }
+
+  #changed(): void {
+    this.#start.onChange(this.servers());
+  }
 }
 
 interface Place {
@@ -126,13 +194,18 @@ function placesOf(start: StartAppHostOptions): Place[] {
   );
 }
 
-function createServer(start: StartAppHostOptions, place: Place, onChange: () => void): AppServer {
+function createServer(
+  start: StartAppHostOptions,
+  place: Place & { readonly made: number },
+  onChange: () => void,
+): AppServer {
   const { region, zone, index } = place;
   const name = `${region}.${String(index)}`;
   const process = `app.${name}`;
   return new AppServer({
     ...start,
     name,
+    instance: `${name}#${String(place.made)}`,
     locality: { region, zone },
     env: {
       ...start.controlEnv(region, zone, process),
@@ -142,7 +215,7 @@ function createServer(start: StartAppHostOptions, place: Place, onChange: () => 
       MERIDIAN_INSTANCE: String(index),
       MERIDIAN_PROCESS: process,
     },
-    drainNoticeMs: start.drainNoticeMs ?? DRAIN_NOTICE_MS,
+    letGoOf: start.letGoOf ?? (() => start.clock.sleep(DRAIN_NOTICE_MS)),
     onChange,
   });
 }
@@ -150,7 +223,10 @@ function createServer(start: StartAppHostOptions, place: Place, onChange: () => 
 function stateOf(server: AppServer): AppServerState {
   return {
     name: server.name,
+    instance: server.instance,
     locality: server.locality,
+    // Here; the view makes it the distance to each subscriber.
+    roundTripMs: 0,
     address: { host: '127.0.0.1', port: server.port },
     ready: server.ready,
     status: server.status(),

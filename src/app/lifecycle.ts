@@ -74,6 +74,9 @@ export const MISSES_UNHEALTHY = 2;
 /** This many in a row, and the process is killed: it hangs. */
 export const MISSES_HUNG = 5;
 
+/** After it was unhealthy, so many answers in a row until it gets requests again. */
+export const PASSES_RECOVERED = 2;
+
 export interface Health {
   readonly misses: number;
   readonly verdict: 'passed' | 'missed' | 'failing' | 'hung';

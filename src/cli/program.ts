@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { MeridianError } from '../kernel/errors.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
+import { addRestartCommand } from './commands/restart.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addUpCommand } from './commands/up.ts';
 import { ExitCode } from './io.ts';
@@ -46,6 +47,7 @@ export function createProgram(services: UpServices): Command {
   addUpCommand(program, services);
   addStatusCommand(program, io);
   addMigrateCommand(program, io);
+  addRestartCommand(program, io);
   addConfigCommand(program, io);
   return program;
 }

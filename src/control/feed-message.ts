@@ -116,7 +116,12 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
       primaryGroup: text,
       groups: record(group),
       ranges: record(fields({ name: text, group: text, epoch: count })),
-      appServers: list(fields({ name: text, locality, address, ready: flag })),
+      appServers: list(
+        fields({
+          ...{ name: text, instance: text, locality, address, ready: flag },
+          roundTripMs: amount,
+        }),
+      ),
     }),
   }),
 };

@@ -34,6 +34,13 @@ import {
   type ActivityReport,
   type FeedHello,
 } from './protocol.ts';
+import {
+  parseRestart,
+  type RestartEvent,
+  type RestartFailure,
+  type RestartOptions,
+  type RestartRequest,
+} from './restart.ts';
 import type { StatusReport } from './status.ts';
 
 export type { Subscriber } from './feed-stream.ts';
@@ -55,6 +62,7 @@ export interface ControlServerOptions {
     request: MigrationRequest,
     run: { readonly signal: AbortSignal; readonly send: (message: MigrationMessage) => void },
   ) => Promise<void>;
+  readonly restart: (request: RestartRequest, options: RestartOptions) => Promise<unknown>;
   /** Without it there are no metrics to report or to read. */
   readonly metrics?: MetricsRoutes | undefined;
 }
@@ -219,6 +227,9 @@ class FeedServer implements ControlServer {
         metrics?.report(parseMetricsReport(await readBody(request)));
         response.writeHead(204).end();
         return;
+      case 'POST /v1/restart':
+        await this.#restart(parseRestart(await readBody(request)), response);
+        return;
       default:
         throw new MeridianError('ERR_CONTROL_REQUEST', 'the control server has no such route');
     }
@@ -240,6 +251,31 @@ class FeedServer implements ControlServer {
       response.write(`${JSON.stringify(message)}\n`);
     };
     await migrate(request, { signal: left.signal, send });
+    response.end();
+  }
+
+  /** A refusal has a status; a failure after the first event is the last line. */
+  async #restart(asked: RestartRequest, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    response.on('close', () => {
+      gone.abort();
+    });
+    const say = (line: RestartEvent | RestartFailure): void => {
+      if (!response.headersSent) {
+        response.writeHead(200, {
+          'content-type': 'application/x-ndjson',
+          'cache-control': 'no-store',
+        });
+      }
+      if (!response.destroyed) response.write(`${JSON.stringify(line)}\n`);
+    };
+    try {
+      await this.#options.restart(asked, { signal: gone.signal, onEvent: say });
+    } catch (error) {
+      if (!response.headersSent || !isMeridianError(error)) throw error;
+      const { code, message, remedy } = error;
+      say({ kind: 'failed', error: { code, message, remedy } });
+    }
     response.end();
   }
 

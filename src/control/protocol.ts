@@ -8,6 +8,7 @@
  *   POST /v1/migrate                                   MigrationRequest; a stream of MigrationMessage
  *   POST /v1/metrics                                   MetricsReport (src/control/metrics/sample.ts)
  *   GET  /metrics                                      Prometheus text; the one route without a token
+ *   POST /v1/restart                                   a stream of RestartEvent (src/control/restart.ts)
  *
  * Refusals have a status and { error: { code, message, remedy } }. An empty zone stands for the
  * region's first one; the pid is optional.

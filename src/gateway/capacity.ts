@@ -3,6 +3,7 @@ import { MeridianError } from '../kernel/errors.ts';
 import type { RegionName } from '../topology/region.ts';
 import type { GatewayCounters } from './counters.ts';
 import type { GatewayOptions } from './options.ts';
+import type { Phases } from './phases.ts';
 import type { Tunnels } from './tunnels.ts';
 
 export interface Capacity {
@@ -10,12 +11,12 @@ export interface Capacity {
   readonly options: Pick<GatewayOptions, 'concurrencyMax' | 'websocketsMax'>;
   readonly counters: Pick<GatewayCounters, 'inFlight'>;
   readonly tunnels: Tunnels;
-  readonly draining: () => boolean;
+  readonly phases: Pick<Phases, 'stopping'>;
 }
 
 /** Throws ERR_GATEWAY_DRAINING or ERR_GATEWAY_OVERLOADED. The request in question counts already. */
-export function checkCapacity({ region, options, counters, draining }: Capacity): void {
-  if (draining()) {
+export function checkCapacity({ region, options, counters, phases }: Capacity): void {
+  if (phases.stopping) {
     throw new MeridianError('ERR_GATEWAY_DRAINING', `the gateway of ${region} is stopping`);
   }
   if (counters.inFlight > options.concurrencyMax) {

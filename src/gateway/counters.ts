@@ -37,7 +37,13 @@ export function zeroCounters(): MutableCounters {
   return {
     requests: 0,
     inFlight: 0,
-    forwarded: { 'local-read': 0, 'home-read': 0, 'local-write': 0, 'home-write': 0 },
+    forwarded: {
+      'local-read': 0,
+      'local-write': 0,
+      'home-write': 0,
+      'failover-read': 0,
+      'failover-write': 0,
+    },
     retries: 0,
     reroutes: 0,
     refused: {},

@@ -9,14 +9,12 @@ import { systemClock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import { createLog } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
+import { SOCKET_FROM_PARENT, type GatewayMessage, type GatewayOrder } from './gateway-message.ts';
 import { startGateway, type Gateway } from './gateway.ts';
 import { gatewaySamples } from './metrics.ts';
 import { secretVariables, type GatewayOptions } from './options.ts';
 
-/** Told to the parent over the process channel. */
-export type GatewayMessage =
-  | { readonly kind: 'ready'; readonly port: number }
-  | { readonly kind: 'failed'; readonly error: Record<string, unknown> };
+const SOCKET_TIMEOUT_MS = 10_000;
 
 const log = createLog({
   clock: systemClock,
@@ -46,9 +44,25 @@ function tell(message: GatewayMessage): void {
   if (process.connected) process.send?.(message, () => {});
 }
 
+/** The socket that the parent owns. Throws ERR_START_TIMEOUT when it does not come. */
+function socketFromParent(): Promise<object> {
+  return new Promise((resolve, reject) => {
+    const cancel = systemClock.schedule(SOCKET_TIMEOUT_MS, () => {
+      reject(new MeridianError('ERR_START_TIMEOUT', 'the supervisor sent no socket to accept on'));
+    });
+    process.on('message', (order: GatewayOrder, socket: unknown) => {
+      if (order.kind !== 'socket' || typeof socket !== 'object' || socket === null) return;
+      cancel();
+      resolve(socket);
+    });
+  });
+}
+
 async function main(): Promise<void> {
   const region = required('MERIDIAN_REGION');
   const zone = required('MERIDIAN_ZONE');
+  const socket =
+    process.env[SOCKET_FROM_PARENT] === undefined ? undefined : await socketFromParent();
   const client = await connect({ log });
   let gateway: Gateway;
   try {
@@ -67,6 +81,10 @@ async function main(): Promise<void> {
       random: systemRandom,
       log,
       port: Number(process.env['PORT'] ?? 0),
+      socket,
+      onSeen: (version, busy) => {
+        tell({ kind: 'seen', version, busy });
+      },
     });
   } catch (error) {
     await client.close();
@@ -79,13 +97,11 @@ async function main(): Promise<void> {
     clock: systemClock,
     read: () => gatewaySamples(gateway.counters()),
   });
-  let stopping = false;
-  const stop = (why: string): void => {
-    if (stopping) return;
-    stopping = true;
-    log.info('gateway stops', { why });
-    gateway
-      .drain()
+  let ending = false;
+  const end = (done: Promise<void>): void => {
+    if (ending) return;
+    ending = true;
+    done
       .finally(() => {
         reporter.close();
       })
@@ -98,6 +114,15 @@ async function main(): Promise<void> {
         },
       );
   };
+  const stop = (why: string): void => {
+    log.info('gateway stops', { why });
+    end(gateway.drain());
+  };
+  process.on('message', (order: GatewayOrder) => {
+    if (order.kind !== 'retire') return;
+    log.info('gateway hands over to its successor');
+    end(gateway.retire());
+  });
   process.on('SIGTERM', () => {
     stop('SIGTERM');
   });

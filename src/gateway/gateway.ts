@@ -20,11 +20,13 @@ import { answerJson, type Answering } from './answer.ts';
 import { Connections } from './connections.ts';
 import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
 import { openVerifier } from './issuers.ts';
+import { endings } from './endings.ts';
 import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
 import { createHttpServer } from './http-server.ts';
 import { Proxy } from './proxy.ts';
-import { readiness } from './readiness.ts';
+import { Phases } from './phases.ts';
+import { healthAnswer, readiness, type HealthAnswer } from './readiness.ts';
 import { Tunnels } from './tunnels.ts';
 import { Upstreams } from './upstreams.ts';
 
@@ -43,37 +45,50 @@ export interface StartGatewayOptions {
   readonly name?: string;
   /** Values of the environment variables that hold shared secrets of issuers. */
   readonly secrets?: Readonly<Record<string, string | undefined>>;
+  /** A bound socket of the supervisor's to accept on, instead of one of its own at `port`. */
+  readonly socket?: object | undefined;
+  /** Told what it routes by: the view's version, and the leaving app servers it still waits for. */
+  readonly onSeen?: (version: number, busy: readonly string[]) => void;
 }
 
 export interface Gateway extends AsyncDisposable {
   readonly port: number;
   counters(): GatewayCounters;
+  /**
+   * Hands over to a successor on the same socket: accepts nothing new, answers what comes over the
+   * connections there are, and resolves when their clients have left. One that stays idle is closed
+   * when it would have been closed anyway; what is in flight then has `drainTimeoutMs`.
+   */
+  retire(): Promise<void>;
   /** Accepts nothing new, waits for what is in flight up to `drainTimeoutMs`, then cuts it. */
   drain(): Promise<void>;
   /** Cuts everything at once. */
   close(): Promise<void>;
 }
 
-const DRAIN_POLL_MS = 10;
-
 /** Throws ERR_PORT_TAKEN when another program listens on the port. */
 export async function startGateway(start: StartGatewayOptions): Promise<Gateway> {
   const { region, options, clock, log } = start;
   const counters = zeroCounters();
   const scope = new Scope();
-  let draining = false;
+  const phases = new Phases();
   const requestLog = openAccessLog(start, scope);
   const upstreams = openUpstreams(start, scope);
   const access = await openAccess(start, scope);
   const tunnels = new Tunnels(options, clock);
   const proxy = new Proxy({
     ...start,
-    ...{ upstreams, tunnels, access, accessLog: requestLog, counters, draining: () => draining },
+    ...{ upstreams, tunnels, access, accessLog: requestLog, counters, phases },
   });
   const connections = new Connections(options, counters);
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    if (request.url === '/healthz' || request.url === '/readyz') {
-      answerHealth(start, { request, response, clock, last: draining });
+    phases.begin(request, response);
+    const health = healthAnswer(request.url, () =>
+      readiness(start.region, start.control.view, phases.stopping),
+    );
+    if (health !== undefined) {
+      const to = { request, response, clock, last: phases.isLast(request) };
+      answerHealth(start, to, health);
     } else {
       proxy.handle(request, response);
     }
@@ -92,21 +107,12 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
   }
   const port = (server.address() as AddressInfo).port;
   log.info('gateway listens', { region, port });
-  const drained = async (): Promise<void> => {
-    draining = true;
-    server.close();
-    const deadline = clock.monotonicMs() + options.drainTimeoutMs;
-    while (counters.inFlight + tunnels.size > 0 && clock.monotonicMs() < deadline) {
-      await clock.sleep(DRAIN_POLL_MS);
-    }
-    if (counters.inFlight > 0) log.warn('cut requests in flight', { count: counters.inFlight });
-    await scope.close();
-  };
-  let drainOnce: Promise<void> | undefined;
-  const close = (): Promise<void> => {
-    draining = true;
-    return scope.close();
-  };
+  const { drainTimeoutMs, requestTimeoutMs } = options;
+  const inFlight = (): number => counters.inFlight + tunnels.size;
+  const { retire, drain, close } = endings({
+    ...{ server, phases, inFlight, scope, drainTimeoutMs, requestTimeoutMs },
+    ...{ clock, log },
+  });
   return {
     port,
     counters: () => ({
@@ -114,7 +120,8 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
       connections: connections.size,
       websocketsOpen: tunnels.size,
     }),
-    drain: () => (drainOnce ??= drained()),
+    retire,
+    drain,
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -134,11 +141,15 @@ function openAccessLog(start: StartGatewayOptions, scope: Scope): AccessLog | un
   return accessLog({ options: options.accessLog, clock, write: file.write });
 }
 
-function openUpstreams({ options, control }: StartGatewayOptions, scope: Scope): Upstreams {
+function openUpstreams(start: StartGatewayOptions, scope: Scope): Upstreams {
+  const { options, control, clock } = start;
   const upstreams = new Upstreams({
     connectionsMax: options.concurrencyMax,
     bodyTimeoutMs: options.requestTimeoutMs,
+    clock,
+    onSeen: start.onSeen ?? (() => {}),
   });
+  upstreams.follow(control.view);
   scope.push('connections to app servers', () => upstreams.destroy());
   scope.push(
     'routing view',
@@ -163,13 +174,12 @@ async function openAccess(start: StartGatewayOptions, scope: Scope): Promise<Acc
   }
 }
 
-function answerHealth(start: StartGatewayOptions, to: Answering): void {
-  const { region, zone, control } = start;
-  const state = readiness(region, control.view, to.last);
-  const ready = to.request.url === '/healthz' || state.ready;
-  const body = { status: ready ? 'ok' : 'unavailable', region, zone, ...state };
-  const headers = ['cache-control', 'no-store', ...(ready ? [] : ['retry-after', '1'])];
-  answerJson(to, ready ? 200 : 503, { headers, body });
+function answerHealth(start: StartGatewayOptions, to: Answering, health: HealthAnswer): void {
+  const { region, zone } = start;
+  const { status, state, word } = health;
+  const retry = status === 200 ? [] : ['retry-after', '1'];
+  const body = { status: word, region, zone, ...state };
+  answerJson(to, status, { headers: ['cache-control', 'no-store', ...retry], body });
 }
 
 function listen(server: Server, start: StartGatewayOptions): Promise<void> {
@@ -189,10 +199,13 @@ function listen(server: Server, start: StartGatewayOptions): Promise<void> {
         ),
       );
     });
-    server.listen(start.port, start.options.listenAddress, () => {
+    const listening = (): void => {
       server.removeAllListeners('error');
       resolve();
-    });
+    };
+    if (start.socket === undefined)
+      server.listen(start.port, start.options.listenAddress, listening);
+    else server.listen(start.socket, listening);
   });
 }
 

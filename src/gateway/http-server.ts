@@ -9,10 +9,9 @@ import { MeridianError } from '../kernel/errors.ts';
 import { refusalText } from './answer.ts';
 import type { Connections } from './connections.ts';
 import type { GatewayOptions } from './options.ts';
+import { KEEP_ALIVE_TIMEOUT_MS } from './phases.ts';
 import type { Upgrade } from './websocket.ts';
 
-/** Longer than the pauses of the usual client pools, so that the client closes first. */
-const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** Beyond the time a request may take: then a silent connection has a dead client behind it. */
 const SILENCE_SLACK_MS = 5_000;
 /** How late a slow head may be noticed. */

@@ -21,6 +21,7 @@ import { dropRest, refusalOf, refuse } from './answer.ts';
 import { checkCapacity, reserveWebsocket } from './capacity.ts';
 import { Attempt, type AttemptOutcome } from './attempt.ts';
 import { inviteBody, readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
+import type { Phases } from './phases.ts';
 import type { MutableCounters } from './counters.ts';
 import {
   Exchange,
@@ -58,7 +59,7 @@ export interface ProxyOptions {
   readonly access: Access;
   readonly accessLog: AccessLog | undefined;
   readonly counters: MutableCounters;
-  readonly draining: () => boolean;
+  readonly phases: Phases;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -276,7 +277,8 @@ export class Proxy {
     } else if (token !== undefined && token !== '') {
       this.#parts.log.warn('dropped an invalid token of an app server', { server: answer.server });
     }
-    if (status !== 101 && this.#parts.draining()) passed.push('connection', 'close');
+    const { request, response } = exchange;
+    if (status !== 101) passed.push(...this.#parts.phases.headers(request, response));
     exchange.response.writeHead(status, passed);
     exchange.answering();
   }
@@ -309,6 +311,7 @@ export class Proxy {
     if ((error as { code?: unknown }).code === 'UND_ERR_INVALID_ARG') {
       throw new MeridianError('ERR_GATEWAY_REQUEST_INVALID', messageOf(error), { cause: error });
     }
+    this.#parts.upstreams.failed(server);
     const facts = { requestId: exchange.id, server: server.name, sent, reason: messageOf(error) };
     const verdict = afterFailure({
       ...failure,
@@ -363,7 +366,7 @@ export class Proxy {
 
   #refuse(to: Pick<Exchange, 'request' | 'response' | 'id' | 'entry'>, error: unknown): void {
     const { request, response, id } = to;
-    const { counters, clock, log, draining } = this.#parts;
+    const { counters, clock, log, phases } = this.#parts;
     const refusal = refusalOf(error, log, id);
     if (to.entry !== undefined) to.entry.code = refusal.code;
     counters.refused[refusal.code] = (counters.refused[refusal.code] ?? 0) + 1;
@@ -371,6 +374,6 @@ export class Proxy {
       response.destroy();
       return;
     }
-    refuse({ request, response, clock, last: draining() }, refusal, id);
+    refuse({ request, response, clock, last: phases.isLast(request) }, refusal, id);
   }
 }

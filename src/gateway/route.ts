@@ -1,16 +1,23 @@
 /**
  * Which app server gets a request, or why none does. Pure: decided from one routing view.
  *
- * Reads stay in the region (its app servers read a local replica); only without a ready server here
- * do they go to the account's home. Writes go to the home region's app servers by one hop, so that a
- * transaction's statements don't each cross the ocean. A request crosses regions once at most: one
- * that has hopped already is refused.
+ * Reads stay in the region (its app servers read a local replica). Writes go to the home region's app
+ * servers by one hop, so that a transaction's statements don't each cross the ocean. Where a region has
+ * no ready server, its part falls to the nearest region that has one: a write's statements then cross
+ * the ocean, which is slower and as correct. A request crosses regions once at most: one that has
+ * hopped already is refused.
  */
 import type { ErrorCode } from '../kernel/errors.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
 import type { AccountHome, AccountId, RoutedAppServer, RoutingView } from '../topology/routing.ts';
 
-export type RouteReason = 'local-read' | 'home-read' | 'local-write' | 'home-write';
+export type RouteReason =
+  | 'local-read'
+  | 'local-write'
+  | 'home-write'
+  /** By a region that is neither this one nor the home, or that only stands in for it. */
+  | 'failover-read'
+  | 'failover-write';
 
 export interface RouteFacts {
   readonly method: string;
@@ -30,7 +37,9 @@ export interface RouteFacts {
 /** What the choice between equal servers depends on. */
 export interface Load {
   /** Requests that this gateway has in flight to the server. */
-  inFlight(server: string): number;
+  inFlight(server: RoutedAppServer): number;
+  /** It has failed a request a moment ago: any other of its region is better. */
+  avoided(server: RoutedAppServer): boolean;
   /** Rises with every choice: ties are broken in turn. */
   readonly turn: number;
 }
@@ -81,21 +90,17 @@ export function chooseRoute(facts: RouteFacts, view: RoutingView, load: Load): R
 }
 
 function routeRead(facts: RouteFacts, view: RoutingView, load: Load): Route {
-  const here = choose({ region: facts.region, zone: facts.zone }, { facts, view, load });
+  const from = { facts, view, load };
+  const here = choose({ region: facts.region, zone: facts.zone }, from);
   if (here !== undefined && !facts.tried.has(here.name)) {
     return { kind: 'forward', server: here, why: 'local-read' };
   }
-  if (facts.home === undefined && facts.account !== undefined) {
-    return { kind: 'locate', account: facts.account };
-  }
-  if (facts.home !== undefined && facts.home.homeRegion !== facts.region) {
-    const there = choose(leaderPlace(facts.home, view), { facts, view, load });
-    if (there !== undefined && (here === undefined || !facts.tried.has(there.name))) {
-      return { kind: 'forward', server: there, why: 'home-read' };
-    }
+  const next = nextRegion(facts.region, from);
+  if (next !== undefined && (here === undefined || !facts.tried.has(next.name))) {
+    return { kind: 'forward', server: next, why: 'failover-read' };
   }
   if (here !== undefined) return { kind: 'forward', server: here, why: 'local-read' };
-  return noServer(facts.region, facts.home?.homeRegion);
+  return noServer();
 }
 
 function routeWrite(facts: RouteFacts, view: RoutingView, load: Load): Route {
@@ -107,23 +112,37 @@ function routeWrite(facts: RouteFacts, view: RoutingView, load: Load): Route {
       ? { region: facts.region, zone: facts.zone }
       : leaderPlace(facts.home, view);
   const { region } = place;
-  const server = choose(place, { facts, view, load });
-  if (server === undefined) return noServer(region, undefined);
-  return {
-    kind: 'forward',
-    server,
-    why: region === facts.region ? 'local-write' : 'home-write',
-  };
+  const from = { facts, view, load };
+  const why = region === facts.region ? 'local-write' : 'home-write';
+  const server = choose(place, from);
+  if (server !== undefined && !facts.tried.has(server.name)) {
+    return { kind: 'forward', server, why };
+  }
+  const next = nextRegion(region, from);
+  if (next !== undefined && (server === undefined || !facts.tried.has(next.name))) {
+    return { kind: 'forward', server: next, why: 'failover-write' };
+  }
+  return server === undefined ? noServer() : { kind: 'forward', server, why };
 }
 
-function noServer(region: RegionName, other: RegionName | undefined): Route {
-  const where = other === undefined || other === region ? region : `${region} or ${other}`;
+function noServer(): Route {
   return {
     kind: 'refuse',
     code: 'ERR_GATEWAY_NO_APP_SERVER',
-    reason: `no app server of ${where} is ready`,
+    reason: 'no app server of any region is ready',
     retryAfterMs: NO_SERVER_RETRY_MS,
   };
+}
+
+/** The server to ask in the nearest region with a ready one, this one left out. */
+function nextRegion(without: RegionName, from: Choosing): RoutedAppServer | undefined {
+  let nearest: RoutedAppServer | undefined;
+  for (const server of from.view.appServers) {
+    if (!server.ready || server.locality.region === without) continue;
+    if (nearest === undefined || server.roundTripMs < nearest.roundTripMs) nearest = server;
+  }
+  if (nearest === undefined) return undefined;
+  return choose({ region: nearest.locality.region, zone: undefined }, from);
 }
 
 interface Place {
@@ -138,15 +157,18 @@ function leaderPlace(home: AccountHome, view: RoutingView): Place {
   return { region: home.homeRegion, zone: leader?.locality.zone };
 }
 
+interface Choosing {
+  readonly facts: RouteFacts;
+  readonly view: RoutingView;
+  readonly load: Load;
+}
+
 /**
- * The ready server of a region, in the preferred zone if it is not busier, with the fewest requests in flight; those not tried yet go first. A
- * server that failed once may be tried again when it is the only one: its connection may have been
- * old, not the server dead.
+ * The ready server of a region, in the preferred zone if it is not busier, with the fewest requests in
+ * flight; those that have not failed come first. A server that failed once may be tried again when it
+ * is the only one: its connection may have been old, not the server dead.
  */
-function choose(
-  place: Place,
-  from: { readonly facts: RouteFacts; readonly view: RoutingView; readonly load: Load },
-): RoutedAppServer | undefined {
+function choose(place: Place, from: Choosing): RoutedAppServer | undefined {
   const { facts, view, load } = from;
   const servers = view.appServers;
   let best: RoutedAppServer | undefined;
@@ -156,8 +178,9 @@ function choose(
     if (server === undefined || !server.ready || server.locality.region !== place.region) continue;
     const away = place.zone !== undefined && server.locality.zone !== place.zone;
     const cost =
-      load.inFlight(server.name) +
+      load.inFlight(server) +
       (away ? OTHER_ZONE_COST : 0) +
+      (load.avoided(server) ? 1e6 : 0) +
       (facts.tried.has(server.name) ? 1e9 : 0);
     if (cost < bestCost) {
       best = server;

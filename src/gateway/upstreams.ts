@@ -1,8 +1,10 @@
 /**
  * Keep-alive connections to app servers: one pool per address, opened when first needed, closed when
- * the routing view no longer names the address. Counts requests in flight per server, for routing.
+ * the routing view no longer names the address. Counts requests in flight per app server instance, for
+ * routing, and for those who wait until one that goes out of service is let go of.
  */
 import { Pool } from 'undici';
+import type { Clock } from '../kernel/clock.ts';
 import type { Address, RoutedAppServer, RoutingView } from '../topology/routing.ts';
 
 export interface UpstreamOptions {
@@ -10,7 +12,13 @@ export interface UpstreamOptions {
   readonly connectionsMax: number;
   /** A response whose body makes no progress for this long is cut. */
   readonly bodyTimeoutMs: number;
+  readonly clock: Clock;
+  /** Told at each view, and when an instance that it takes out of service has answered the last. */
+  readonly onSeen: (version: number, busy: readonly string[]) => void;
 }
+
+/** A server that failed a request is not the first choice for this long. */
+const AVOID_MS = 1_000;
 
 /** A connection that takes longer is not coming: even the far side of the Earth answers in 300 ms. */
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -20,6 +28,9 @@ export class Upstreams {
   readonly #pools = new Map<string, Pool>();
   readonly #retiring = new Set<Pool>();
   readonly #inFlight = new Map<string, number>();
+  readonly #avoidUntilMs = new Map<string, number>();
+  #leaving: ReadonlySet<string> = new Set();
+  #version = -1;
   #turn = 0;
 
   constructor(options: UpstreamOptions) {
@@ -31,26 +42,48 @@ export class Upstreams {
     return this.#turn;
   }
 
-  inFlight(server: string): number {
-    return this.#inFlight.get(server) ?? 0;
+  inFlight(server: RoutedAppServer): number {
+    return this.#inFlight.get(server.instance) ?? 0;
+  }
+
+  /** It has failed a request a moment ago. */
+  avoided(server: RoutedAppServer): boolean {
+    const untilMs = this.#avoidUntilMs.get(server.instance);
+    return untilMs !== undefined && this.#options.clock.monotonicMs() < untilMs;
+  }
+
+  failed(server: RoutedAppServer): void {
+    this.#avoidUntilMs.set(server.instance, this.#options.clock.monotonicMs() + AVOID_MS);
   }
 
   /** The server's connections; `release` once when the request is over. */
   take(server: RoutedAppServer): { readonly pool: Pool; readonly release: () => void } {
     this.#turn = (this.#turn + 1) % 1_000_000;
-    this.#inFlight.set(server.name, this.inFlight(server.name) + 1);
+    this.#inFlight.set(server.instance, this.inFlight(server) + 1);
     return {
       pool: this.#pool(server.address),
       release: () => {
-        const left = this.inFlight(server.name) - 1;
-        if (left > 0) this.#inFlight.set(server.name, left);
-        else this.#inFlight.delete(server.name);
+        const left = this.inFlight(server) - 1;
+        if (left > 0) {
+          this.#inFlight.set(server.instance, left);
+          return;
+        }
+        this.#inFlight.delete(server.instance);
+        if (this.#leaving.has(server.instance)) this.#tellSeen();
       },
     };
   }
 
   /** Closes the connections to addresses that are gone, each after its last response. */
   follow(view: RoutingView): void {
+    const instances = new Set(view.appServers.map((server) => server.instance));
+    for (const instance of this.#avoidUntilMs.keys()) {
+      if (!instances.has(instance)) this.#avoidUntilMs.delete(instance);
+    }
+    this.#version = view.version;
+    const leaving = view.appServers.filter((server) => !server.ready);
+    this.#leaving = new Set(leaving.map((server) => server.instance));
+    this.#tellSeen();
     const named = new Set(view.appServers.map((server) => keyOf(server.address)));
     for (const [key, pool] of this.#pools) {
       if (named.has(key)) continue;
@@ -68,6 +101,11 @@ export class Upstreams {
     const pools = [...this.#pools.values(), ...this.#retiring];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.destroy()));
+  }
+
+  #tellSeen(): void {
+    const busy = [...this.#leaving].filter((instance) => this.#inFlight.has(instance));
+    this.#options.onSeen(this.#version, busy);
   }
 
   #pool(address: Address): Pool {

@@ -247,17 +247,18 @@ export const ERROR_CODES = {
     400,
     'Correct the request to the control server, as the message says.',
   ),
+  ERR_RESTART_UNDER_WAY: entry(
+    'backoff',
+    409,
+    'Wait until the restart that is under way has ended: there is never more than one.',
+  ),
   // Gateway
   ERR_GATEWAY_NO_ACCOUNT: entry(
     'never',
     400,
     'Name the account in the request as the configuration declares.',
   ),
-  ERR_GATEWAY_NO_APP_SERVER: entry(
-    'backoff',
-    503,
-    'Try again shortly; no app server of the region is ready.',
-  ),
+  ERR_GATEWAY_NO_APP_SERVER: entry('backoff', 503, 'Try again shortly; no app server is ready.'),
   ERR_GATEWAY_MISDIRECTED: entry(
     'never',
     421,

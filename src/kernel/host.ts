@@ -31,9 +31,25 @@ export interface HostedProcess {
   /** Undefined while it runs. */
   readonly exit: ProcessExit | undefined;
   signal(signal: NodeJS.Signals): void;
+  /**
+   * To everything in the process's group: itself and what it started. False when nobody is left; 0
+   * only asks. Processes get a group of their own.
+   */
+  signalGroup(signal: NodeJS.Signals | 0): boolean;
   /** To a process with a channel. Silently lost once the process has ended. */
-  send(message: unknown): void;
+  send(message: unknown, socket?: SharedSocket): void;
   onMessage(listener: (message: unknown) => void): void;
+}
+
+/**
+ * A TCP socket that is ours, and that processes accept connections on: they come and go, the port
+ * stays, and connections that come between two of them wait.
+ */
+export interface SharedSocket {
+  readonly port: number;
+  /** What `HostedProcess.send` passes on. */
+  readonly handle: object;
+  close(): void;
 }
 
 export interface CommandResult {
@@ -49,6 +65,8 @@ export interface Host {
   run(spec: Omit<ProcessSpec, 'logFile' | 'channel'>, timeoutMs: number): Promise<CommandResult>;
   /** Kills the commands that run and refuses new ones with ERR_ABORTED: the start was interrupted. */
   endCommands(): void;
+  /** Bound at an IP address (0: any port), not listening yet. Throws ERR_PORT_TAKEN. */
+  bindSocket(address: string, port: number): SharedSocket;
   /** A TCP port on loopback that nothing listened on a moment ago. */
   freePort(): Promise<number>;
 }

@@ -30,6 +30,7 @@ export function recordedHost(host: Host, file: string): RecordedHost {
       host.endCommands();
     },
     freePort: () => host.freePort(),
+    bindSocket: (address, port) => host.bindSocket(address, port),
     spawn: async (spec: ProcessSpec): Promise<HostedProcess> => {
       const process = await host.spawn(spec);
       running.add(process);
@@ -42,7 +43,7 @@ export function recordedHost(host: Host, file: string): RecordedHost {
       return process;
     },
     killExcept: (names) => {
-      for (const process of running) if (!names.has(process.name)) process.signal('SIGKILL');
+      for (const process of running) if (!names.has(process.name)) process.signalGroup('SIGKILL');
     },
   };
 }

@@ -15,6 +15,7 @@ import type {
 
 export interface AppServerPlace {
   readonly name: string;
+  readonly instance: string;
   readonly locality: Locality;
   /** Where it listens, not yet as seen from anywhere. */
   readonly address: Address;
@@ -64,8 +65,10 @@ export async function viewFor(sources: ViewSources, from: Locality): Promise<Rou
   const appServers = await Promise.all(
     sources.appServers.map(async (server): Promise<RoutedAppServer> => ({
       name: server.name,
+      instance: server.instance,
       locality: server.locality,
       address: await sources.link({ from, to: server.locality, target: server.address }),
+      roundTripMs: roundTripMs(sources.latency, from, server.locality),
       ready: server.ready,
     })),
   );

@@ -34,6 +34,11 @@ export class World {
     this.changed();
   }
 
+  /** Of the picture as it is now. */
+  get version(): number {
+    return this.#version;
+  }
+
   changed(): void {
     this.#version += 1;
     this.#publish();

@@ -47,8 +47,12 @@ export interface RoutedRange {
 export interface RoutedAppServer {
   /** "eu-west.0" */
   readonly name: string;
+  /** Tells a server from its successor of the same name: while it is replaced there are two. */
+  readonly instance: string;
   readonly locality: Locality;
   readonly address: Address;
+  /** Round trip from the subscriber in ms, for choosing the nearest. */
+  readonly roundTripMs: number;
   /** Passed its last health check and is not draining. */
   readonly ready: boolean;
 }

@@ -26,7 +26,9 @@ before(async () => {
   });
   const address = { host: '127.0.0.1', port: upstream.port };
   const locality = { region: 'eu', zone: 'a' };
-  rig.control.show([{ name: 'eu.0', locality, address, ready: true }]);
+  rig.control.show([
+    { name: 'eu.0', instance: 'eu.0#1', roundTripMs: 0, locality, address, ready: true },
+  ]);
 });
 
 after(async () => {

@@ -46,10 +46,17 @@ async function setUp(): Promise<Setting> {
     view: () => {
       const locality = { region: 'eu', zone: 'a' };
       const address = { host: '127.0.0.1', port };
-      return { ...view, version, appServers: [{ name: 'eu.0', locality, address, ready }] };
+      return {
+        ...view,
+        version,
+        appServers: [
+          { name: 'eu.0', instance: 'eu.0#1', locality, address, roundTripMs: 0, ready },
+        ],
+      };
     },
     status: () => Promise.reject(new Error('not asked for')),
     activity: () => {},
+    restart: () => Promise.reject(new Error('not asked for')),
   });
   return {
     control,

@@ -21,20 +21,67 @@ describe('where requests go', () => {
     assert.deepEqual(rig.located, ['alice', 'bob']);
     const { forwarded, requests } = rig.gateway.counters();
     assert.deepEqual(forwarded, {
-      ...{ 'local-read': 1, 'home-read': 0, 'local-write': 2, 'home-write': 1 },
+      ...{ 'local-read': 1, 'local-write': 2, 'home-write': 1 },
+      ...{ 'failover-read': 0, 'failover-write': 0 },
     });
     assert.equal(requests, 4);
   });
 
-  test('without a ready server here, reads go to the home region; writes of ours are refused', async () => {
+  test('without a ready server here, everything goes to the nearest region that has one, and back', async () => {
+    const servers = { ...BOTH, 'zz.0': saying('zz.0') };
+    await using rig = await startRig({ servers, homes: { alice: 'us', bob: 'eu' } });
+    const served = async (path: string, asking = {}): Promise<string> =>
+      said(await rig.ask(path, asking)).name;
+    const writing = { method: 'POST', body: 'x' };
+    const ready = async (): Promise<unknown[]> => {
+      const answers = await Promise.all(['/readyz', '/readyz/local'].map((path) => rig.ask(path)));
+      return answers.map(({ status, text }) => [
+        status,
+        (JSON.parse(text) as { status: string }).status,
+      ]);
+    };
+    rig.setReady('eu.0', false);
+    assert.deepEqual(await ready(), [
+      [200, 'degraded'],
+      [503, 'unavailable'],
+    ]);
+    assert.equal(await served('/accounts/alice'), 'us.0');
+    assert.equal(await served('/currencies'), 'us.0');
+    assert.equal(await served('/accounts/bob', writing), 'us.0');
+    assert.equal(await served('/accounts', writing), 'us.0');
+    // And the other direction: the home of the account is the one that is gone.
+    rig.setReady('eu.0', true);
+    rig.setReady('us.0', false);
+    assert.equal(await served('/accounts/alice', writing), 'eu.0');
+    rig.setReady('eu.0', false);
+    assert.equal(await served('/accounts/alice', writing), 'zz.0');
+    rig.setReady('us.0', true);
+    rig.setReady('eu.0', true);
+    assert.equal(await served('/accounts/alice', writing), 'us.0');
+    assert.equal(await served('/accounts/alice'), 'eu.0');
+    const { forwarded } = rig.gateway.counters();
+    assert.deepEqual([forwarded['failover-read'], forwarded['failover-write']], [2, 4]);
+  });
+
+  test('servers that died before the view knows: the next region serves what they did not get', async () => {
+    const servers = { ...BOTH, 'eu.1': saying('eu.1') };
+    await using rig = await startRig({ servers, homes: { bob: 'eu' } });
+    await rig.stop('eu.0');
+    await rig.stop('eu.1');
+    const writing = { method: 'POST', body: 'x' };
+    assert.equal(said(await rig.ask('/accounts/bob', writing)).name, 'us.0');
+    assert.equal(said(await rig.ask('/accounts/bob')).name, 'us.0');
+  });
+
+  test('without a ready server anywhere, requests are refused with a time to come back', async () => {
     await using rig = await startRig({ servers: BOTH, homes: { alice: 'us', bob: 'eu' } });
     rig.setReady('eu.0', false);
-    assert.equal(said(await rig.ask('/accounts/alice')).name, 'us.0');
+    rig.setReady('us.0', false);
     const refused = await rig.ask('/accounts/bob', { method: 'POST', body: 'x' });
     assert.equal(refused.status, 503);
     assert.equal(refused.error.code, 'ERR_GATEWAY_NO_APP_SERVER');
     assert.equal(refused.headers['retry-after'], '1');
-    assert.match(String(refused.error['message']), /no app server of eu is ready/);
+    assert.match(String(refused.error['message']), /no app server of any region is ready/);
     assert.equal(refused.error['requestId'], refused.headers['meridian-request-id']);
   });
 

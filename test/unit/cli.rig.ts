@@ -91,6 +91,7 @@ export function paperPlatform(changes: Partial<Platform> = {}): PaperPlatform {
         gateways: { 'us-east': 'http://127.0.0.1:8081', 'eu-west': 'http://127.0.0.1:8082' },
         env: { MERIDIAN_CONTROL_URL: 'http://127.0.0.1:1', MERIDIAN_CONTROL_TOKEN: 'secret' },
         status: () => Promise.reject(new Error('not asked for')),
+        restart: () => Promise.reject(new Error('not asked for')),
         failed,
         stop: () => {
           events.push('stop');

@@ -61,6 +61,7 @@ async function serve(
     view: ({ region, zone }) => viewOf(control.version, `${region}/${zone}`),
     status: () => ({ installation: 'i' }) as StatusReport,
     activity: (report) => reports.push(report),
+    restart: () => Promise.reject(new Error('not asked for')),
     ...options,
   });
   const control = Object.assign(server, { version, reports });

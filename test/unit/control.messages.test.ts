@@ -34,7 +34,9 @@ const view: RoutingView = {
     },
   },
   ranges: { r0001: { name: 'r0001', group: 'us-1', epoch: 1 } },
-  appServers: [{ name: 'us.0', locality, address, ready: true }],
+  appServers: [
+    { name: 'us.0', instance: 'us.0#1', locality, address, roundTripMs: 0.5, ready: true },
+  ],
 };
 const unusable = (error: unknown): boolean => isMeridianError(error, 'ERR_CONTROL_UNAVAILABLE');
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { readiness } from '../../src/gateway/readiness.ts';
+import { healthAnswer, readiness } from '../../src/gateway/readiness.ts';
 import { afterFailure, ATTEMPTS_MAX } from '../../src/gateway/retry.ts';
 import {
   chooseRoute,
@@ -15,7 +15,9 @@ import type { RoutedAppServer, RoutingView } from '../../src/topology/routing.ts
 
 const server = (name: string, ready = true): RoutedAppServer => ({
   name,
+  instance: `${name}#1`,
   ready,
+  roundTripMs: { eu: 0, us: 80, ap: 140 }[name.split('.')[0] ?? ''] ?? 200,
   locality: { region: name.split('.')[0] ?? '', zone: 'a' },
   address: { host: '127.0.0.1', port: 1 },
 });
@@ -43,7 +45,7 @@ const facts = (over: Partial<RouteFacts>): RouteFacts => ({
   ...over,
 });
 
-const idle: Load = { inFlight: () => 0, turn: 0 };
+const idle: Load = { inFlight: () => 0, avoided: () => false, turn: 0 };
 
 function told(over: Partial<RouteFacts>, picture: RoutingView, load = idle): string {
   const route = chooseRoute(facts(over), picture, load);
@@ -53,7 +55,6 @@ function told(over: Partial<RouteFacts>, picture: RoutingView, load = idle): str
 
 describe('chooseRoute', () => {
   const all = view(server('us.0'), server('us.1'), server('eu.0'), server('eu.1'));
-  const noEurope = view(server('us.0'), server('eu.0', false));
 
   test('a read stays in the region, and needs no look-up', () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS']) {
@@ -61,11 +62,34 @@ describe('chooseRoute', () => {
     }
   });
 
-  test('a read without a local server goes to the home region, once that is known', () => {
-    assert.equal(told({}, noEurope), 'locate');
-    assert.equal(told({ home: home('us') }, noEurope), 'home-read us.0');
-    assert.equal(told({ home: home('eu') }, noEurope), 'ERR_GATEWAY_NO_APP_SERVER');
-    assert.equal(told({ account: undefined }, noEurope), 'ERR_GATEWAY_NO_APP_SERVER');
+  test('a region without a ready server: its requests go to the nearest that has one', () => {
+    const far = view(server('ap.0'), server('us.0'), server('eu.0', false));
+    assert.equal(told({}, far), 'failover-read us.0');
+    assert.equal(told({ account: undefined }, far), 'failover-read us.0');
+    assert.equal(told({ method: 'POST', account: undefined }, far), 'failover-write us.0');
+    assert.equal(told({ method: 'POST', home: home('eu') }, far), 'failover-write us.0');
+    assert.equal(told({ method: 'POST', home: home('ap') }, far), 'home-write ap.0');
+    const none = view(server('us.0', false), server('eu.0', false));
+    for (const method of ['GET', 'POST']) {
+      assert.equal(told({ method, home: home('eu') }, none), 'ERR_GATEWAY_NO_APP_SERVER');
+    }
+  });
+
+  test('a home without a ready server: its writes go to the nearest that has one', () => {
+    const noHome = view(server('us.0', false), server('ap.0'), server('eu.0'));
+    assert.equal(told({ method: 'POST', home: home('us') }, noHome), 'failover-write eu.0');
+    const neither = view(server('us.0', false), server('ap.0'), server('eu.0', false));
+    assert.equal(told({ method: 'POST', home: home('us') }, neither), 'failover-write ap.0');
+    // Back as soon as one is ready again.
+    assert.equal(told({ method: 'POST', home: home('us') }, all), 'home-write us.0');
+  });
+
+  test('a server that failed a moment ago is passed over, within its region', () => {
+    const load: Load = { ...idle, avoided: (one) => one.name === 'eu.0' };
+    for (const turn of [0, 1, 2, 3]) {
+      assert.equal(told({}, all, { ...load, turn }), 'local-read eu.1');
+    }
+    assert.equal(told({}, view(server('us.0'), server('eu.0')), load), 'local-read eu.0');
   });
 
   test('a write goes to the home region, one without an account to this one', () => {
@@ -73,8 +97,6 @@ describe('chooseRoute', () => {
     assert.equal(told({ method: 'POST', home: home('us') }, all), 'home-write us.0');
     assert.equal(told({ method: 'POST', home: home('eu') }, all), 'local-write eu.0');
     assert.equal(told({ method: 'POST', account: undefined }, all), 'local-write eu.0');
-    const refused = told({ method: 'POST', home: home('eu') }, noEurope);
-    assert.equal(refused, 'ERR_GATEWAY_NO_APP_SERVER');
   });
 
   test('a request that came through a gateway is refused, whatever else it is', () => {
@@ -84,7 +106,7 @@ describe('chooseRoute', () => {
   });
 
   test('the server with the fewest requests in flight is taken; ties go round', () => {
-    const busy = { inFlight: (name: string) => (name === 'eu.0' ? 2 : 1), turn: 0 };
+    const busy = { ...idle, inFlight: (one: RoutedAppServer) => (one.name === 'eu.0' ? 2 : 1) };
     assert.equal(told({}, all, busy), 'local-read eu.1');
     const turns = [0, 1, 2, 3].map((turn) => told({}, all, { ...idle, turn }));
     assert.deepEqual(new Set(turns), new Set(['local-read eu.0', 'local-read eu.1']));
@@ -94,15 +116,16 @@ describe('chooseRoute', () => {
     const tried = new Set(['eu.0']);
     assert.equal(told({ tried }, all), 'local-read eu.1');
     const both = new Set(['eu.0', 'eu.1']);
-    assert.equal(told({ tried: both }, all), 'locate');
-    assert.equal(told({ tried: both, home: home('us') }, all), 'home-read us.0');
+    assert.equal(told({ tried: both }, all), 'failover-read us.0');
+    const write = { method: 'POST', home: home('eu') };
+    assert.equal(told({ ...write, tried: both }, all), 'failover-write us.0');
     const three = new Set(['eu.0', 'eu.1', 'us.0', 'us.1']);
     assert.equal(told({ tried: three, home: home('us') }, all), 'local-read eu.0');
     const only = view(server('eu.0'));
     assert.equal(told({ method: 'POST', home: home('eu'), tried }, only), 'local-write eu.0');
   });
 
-  test('whatever the picture: ready servers only, writes only at home', () => {
+  test('whatever the picture: ready servers only, and of another region only without one here', () => {
     const names = ['eu.0', 'eu.1', 'us.0', 'us.1', 'ap.0'];
     const servers = fc
       .uniqueArray(fc.constantFrom(...names))
@@ -119,8 +142,11 @@ describe('chooseRoute', () => {
         assert.notEqual(route.kind, 'locate');
         if (route.kind !== 'forward') return;
         assert.ok(route.server.ready);
-        const region = route.server.locality.region;
-        assert.ok(region === 'us' || (region === 'eu' && isRead(one.method)));
+        const { region } = route.server.locality;
+        const wanted = isRead(one.method) ? 'eu' : 'us';
+        const untried = one.servers.filter((each) => each.ready && !one.tried.has(each.name));
+        const elsewhere = untried.every((each) => each.locality.region !== wanted);
+        assert.ok(region === wanted || elsewhere);
       }),
     );
   });
@@ -176,7 +202,18 @@ describe('afterFailure', () => {
 test('readiness names what is missing', () => {
   const some = view(server('us.0'), server('eu.0', false));
   assert.equal(readiness('us', some, false).ready, true);
-  assert.match(readiness('eu', some, false).reason, /no app server of eu/);
+  const degraded = readiness('eu', some, false);
+  assert.deepEqual([degraded.ready, degraded.degraded, degraded.appServers], [true, true, 0]);
+  assert.match(degraded.reason, /no app server of eu/);
+  assert.equal(readiness('eu', view(server('eu.0', false)), false).ready, false);
+  const asked = ['/healthz', '/readyz', '/readyz/local'].map(
+    (path) => healthAnswer(path, () => degraded)?.status,
+  );
+  assert.deepEqual(asked, [200, 200, 503]);
+  assert.equal(
+    healthAnswer('/readyz/other', () => degraded),
+    undefined,
+  );
   assert.match(readiness('us', some, true).reason, /stopping/);
   assert.equal(readiness('us', undefined, false).ready, false);
 });

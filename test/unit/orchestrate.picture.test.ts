@@ -64,7 +64,7 @@ describe("a subscriber's view", () => {
     appServers: [
       {
         ...{ name: 'eu-west.0', locality: { region: 'eu-west', zone: 'a' }, ready: true },
-        address: { host: '127.0.0.1', port: 9_001 },
+        ...{ instance: 'eu-west.0#1', address: { host: '127.0.0.1', port: 9_001 } },
       },
     ],
     // Shows who asks: the port is the target's and the asker's region's number.
@@ -84,6 +84,7 @@ describe("a subscriber's view", () => {
       ],
     );
     assert.equal(view.appServers[0]?.address.port, 9_101);
+    assert.equal(view.appServers[0]?.roundTripMs, 0);
     assert.deepEqual(view.ranges, { r0001: { name: 'r0001', group: 'us-east-1', epoch: 2 } });
     assert.equal(view.version, 9);
   });

@@ -2,7 +2,7 @@
  * The local driver: processes of this machine. Children are direct children of the supervisor, so an
  * exit is known within milliseconds, and they get exactly the environment that their spec names.
  */
-import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { fork, spawn, type ChildProcess, type SendHandle } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { MeridianError, messageOf } from '../../kernel/errors.ts';
@@ -14,6 +14,7 @@ import type {
   ProcessSpec,
 } from '../../kernel/host.ts';
 import type { Random } from '../../kernel/random.ts';
+import { bindSocket } from './shared-socket.ts';
 
 const OUTPUT_MAX_BYTES = 1024 * 1024;
 
@@ -35,6 +36,7 @@ export function createLocalHost(random: Random): Host {
       ended = true;
       for (const command of commands) command.kill('SIGKILL');
     },
+    bindSocket,
     freePort: portFinder(random),
   };
 }
@@ -103,8 +105,17 @@ function hosted(name: string, child: ChildProcess): HostedProcess {
     signal: (signal) => {
       if (exit === undefined) child.kill(signal);
     },
-    send: (message) => {
-      if (exit === undefined && child.connected) child.send(message as object, () => {});
+    signalGroup: (signal) => {
+      try {
+        // Its group has its number: it was started detached.
+        return child.pid !== undefined && process.kill(-child.pid, signal);
+      } catch {
+        return false;
+      }
+    },
+    send: (message, socket) => {
+      if (exit !== undefined || !child.connected) return;
+      child.send(message as object, socket?.handle as SendHandle | undefined, () => {});
     },
     onMessage: (listener) => {
       child.on('message', listener);
