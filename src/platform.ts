@@ -233,10 +233,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       appServersPerRegion: config.app?.instancesPerRegion ?? 0,
       status: () => statusOf(start, data),
     }),
-    restart: (request, how) => {
-      if (data.edge !== undefined) return data.edge.rolling.run(request, how);
-      throw new MeridianError('ERR_RESTART_UNDER_WAY', 'the platform is still starting');
-    },
+    restart: async (request, how) => rollingOf(data).run(request, how),
   });
   scope.push('control server', () => control[Symbol.asyncDispose]());
   world.attach({
@@ -246,6 +243,11 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   });
   const data: Data = { ...ground, engine, control, world };
   return data;
+}
+
+function rollingOf({ edge }: Data): RollingRestart {
+  if (edge !== undefined) return edge.rolling;
+  throw new MeridianError('ERR_RESTART_UNDER_WAY', 'the platform is still starting');
 }
 
 /** One at a time: two would wait for each other's locks, and report each other's steps. */
@@ -286,10 +288,8 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
     MERIDIAN_ZONE: place.zone,
     MERIDIAN_PROCESS: name,
   });
-  const shared = {
-    ...{ host, clock, random, log, regions: config.regions },
-    logDirectory: installation.logDirectory,
-  };
+  const { logDirectory } = installation;
+  const shared = { host, clock, random, log, logDirectory, regions: config.regions };
   let started: Gateways | undefined;
   const letGoOf = async (instance: string): Promise<void> => {
     // No request is in flight for longer.

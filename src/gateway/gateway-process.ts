@@ -4,7 +4,7 @@
  * its parent is gone.
  */
 import { connect } from '../client/connect.ts';
-import { startMetricsReporter } from '../control/metrics/reporter.ts';
+import { startMetricsReporter, type MetricsReporter } from '../control/metrics/reporter.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import { createLog } from '../kernel/log.ts';
@@ -90,29 +90,37 @@ async function main(): Promise<void> {
     await client.close();
     throw error;
   }
-  const reporter = startMetricsReporter({
+  const reporter = reportMetrics(gateway);
+  obey(gateway, async () => {
+    reporter.close();
+    await client.close();
+  });
+  tell({ kind: 'ready', port: gateway.port });
+}
+
+function reportMetrics(gateway: Gateway): MetricsReporter {
+  return startMetricsReporter({
     url: required('MERIDIAN_CONTROL_URL'),
     token: required('MERIDIAN_CONTROL_TOKEN'),
     process: required('MERIDIAN_PROCESS'),
     clock: systemClock,
     read: () => gatewaySamples(gateway.counters()),
   });
+}
+
+/** Ends as the parent orders, or when it is gone; `release` comes last. */
+function obey(gateway: Gateway, release: () => Promise<void>): void {
   let ending = false;
   const end = (done: Promise<void>): void => {
     if (ending) return;
     ending = true;
-    done
-      .finally(() => {
-        reporter.close();
-      })
-      .then(() => client.close())
-      .then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log.error('gateway did not stop cleanly', { reason: messageOf(error) });
-          process.exit(1);
-        },
-      );
+    done.finally(release).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error('gateway did not stop cleanly', { reason: messageOf(error) });
+        process.exit(1);
+      },
+    );
   };
   const stop = (why: string): void => {
     log.info('gateway stops', { why });
@@ -133,7 +141,6 @@ async function main(): Promise<void> {
   process.on('disconnect', () => {
     stop('the supervisor is gone');
   });
-  tell({ kind: 'ready', port: gateway.port });
 }
 
 main().catch((error: unknown) => {
