@@ -48,6 +48,11 @@ export class Connections {
     return this.#open.size;
   }
 
+  /** Cuts every connection, also those that Node's server has let go of. */
+  destroy(): void {
+    for (const socket of this.#open.keys()) socket.destroy();
+  }
+
   /** For `connection` events: keeps count, and turns away what is too much. */
   accept(socket: Socket): void {
     const { connectionsMax, connectionsPerClientMax } = this.#options;
@@ -93,6 +98,21 @@ export class Connections {
       response.once('close', () => connection.queued.delete(response));
     }
     return true;
+  }
+
+  /**
+   * A request asks to leave HTTP on its connection (`upgrade`, `connect`). False when answers before
+   * it are not out yet: Node keeps no watch on them any longer, so the connection is cut.
+   */
+  leaves(socket: Socket): boolean {
+    const connection = this.#open.get(socket);
+    const response = connection?.response;
+    // Finished and let go of by Node, which happens a moment later.
+    const idle = response === undefined || (response.writableFinished && response.socket === null);
+    if (connection !== undefined && idle) return true;
+    socket.on('error', () => {});
+    socket.destroy();
+    return false;
   }
 
   /** For `clientError` events: the parser gave up, or a timeout of the connection struck. */

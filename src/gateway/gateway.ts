@@ -97,7 +97,7 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
     ...{ options, connections, handle },
     upgrade: (request, upgrade) => proxy.handleUpgrade(request, upgrade),
   });
-  scope.push('listening socket', () => closeNow(server));
+  scope.push('listening socket', () => closeNow(server, connections));
   scope.push('upgraded connections', () => tunnels.end());
   try {
     await listen(server, start);
@@ -209,10 +209,11 @@ function listen(server: Server, start: StartGatewayOptions): Promise<void> {
   });
 }
 
-function closeNow(server: Server): Promise<void> {
+function closeNow(server: Server, connections: Connections): Promise<void> {
   return new Promise((resolve) => {
     // Fails only when it is closed already, which is what was asked for.
     server.close(() => resolve());
     server.closeAllConnections();
+    connections.destroy();
   });
 }

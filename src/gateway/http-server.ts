@@ -4,7 +4,6 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { MeridianError } from '../kernel/errors.ts';
 import { refusalText } from './answer.ts';
 import type { Connections } from './connections.ts';
@@ -53,17 +52,23 @@ export function createHttpServer(listening: HttpServerOptions): Server {
   server.on('clientError', (error, socket) => {
     connections.failed(error, socket as Socket);
   });
-  server.on('upgrade', (request, socket, head) => {
-    upgrade(request, { socket: socket as Socket, head });
+  server.on('upgrade', (request, stream, head) => {
+    const socket = stream as Socket;
+    if (connections.leaves(socket)) upgrade(request, { socket, head });
   });
-  server.on('connect', refuseTunnel);
+  server.on('connect', (_request, stream) => {
+    const socket = stream as Socket;
+    if (connections.leaves(socket)) refuseTunnel(socket);
+  });
   return server;
 }
 
 /** CONNECT: refused in plain words, and closed. */
-function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+function refuseTunnel(socket: Socket): void {
   socket.on('error', () => {});
-  socket.end(
+  socket.write(
     refusalText(new MeridianError('ERR_GATEWAY_UNSUPPORTED', 'the gateway does not open tunnels')),
   );
+  // Node has let go of it and nothing reads it: it would not notice its client's end, and stay for ever.
+  socket.destroySoon();
 }

@@ -154,6 +154,18 @@ test('requests that wait behind another are let go with their connection', async
   assert.equal(rig.gateway.counters().clientAborts, 5);
 });
 
+test('a client that asks for a tunnel and never goes is closed, and does not hold up the end', async () => {
+  await using rig = await startRig({ servers: { 'eu.0': saying('eu.0') } });
+  const socket = connect({ port: rig.gateway.port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.on('error', () => {});
+  socket.resume();
+  socket.write('CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n');
+  await once(socket, 'end');
+  await eventually('it is closed', () => rig.gateway.counters().connections === 0);
+  await rig.gateway.close();
+  socket.destroy();
+});
+
 describe('connections', () => {
   const open = async (port: number): Promise<Socket> => {
     const socket = connect(port, '127.0.0.1');

@@ -362,3 +362,18 @@ describe('a handshake', () => {
     assert.equal(rig.gateway.counters().websocketsOpen, 0);
   });
 });
+
+test('a handshake behind a request that is not answered yet ends the connection and nothing else', async () => {
+  await using rig = await startRig({
+    servers: { 'eu.0': (incoming) => void incoming.resume() },
+  });
+  const { port } = rig.gateway;
+  const silent = 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n';
+  assert.equal(await raw(port, silent + handshake()), '');
+  assert.equal(await raw(port, `${silent}CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n`), '');
+  await eventually('nothing is left', () => rig.gateway.counters().inFlight === 0);
+  assert.match(
+    await raw(port, 'GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n'),
+    / 200 /,
+  );
+});
