@@ -12,7 +12,7 @@ import {
 } from './control/feed-server.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
-import type { DesiredState, Engine, EngineAdapter, Links } from './engines/engine.ts';
+import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
 import { adapterFor } from './engines/registry.ts';
 import { systemClock, type Clock } from './kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from './kernel/errors.ts';
@@ -28,7 +28,7 @@ import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { runMigration } from './orchestrate/migration.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
-import { platformMetrics } from './orchestrate/metrics.ts';
+import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
 import { RollingRestart } from './orchestrate/rolling-restart.ts';
 import { statusReport } from './orchestrate/status.ts';
 import {
@@ -39,8 +39,9 @@ import {
 } from './orchestrate/strays.ts';
 import { World } from './orchestrate/world.ts';
 import type { Platform, StartOptions } from './platform-api.ts';
-import { roundTripMs, type LatencyMatrix, type Locality } from './topology/region.ts';
+import type { Locality } from './topology/region.ts';
 import { directLinks, startWan, type Wan } from './wan/wan.ts';
+import { linksOver } from './wan/within-zone.ts';
 
 export type { Platform, StartOptions } from './platform-api.ts';
 
@@ -228,11 +229,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       engine.noteActivity();
     },
     migrate: oneMigration(start, engine),
-    metrics: platformMetrics(clock, {
-      regions: config.regions,
-      appServersPerRegion: config.app?.instancesPerRegion ?? 0,
-      status: () => statusOf(start, data),
-    }),
+    metrics: metricsOf(start, () => data),
     restart: async (request, how) => rollingOf(data).run(request, how),
   });
   scope.push('control server', () => control[Symbol.asyncDispose]());
@@ -351,20 +348,6 @@ async function openWan(start: Start, ground: Ground): Promise<Wan> {
   return wan;
 }
 
-/**
- * Within a zone there is no distance to emulate and no partition to make (docs/decisions/0006): the
- * proxy's hop would only cost time.
- */
-function linksOver(wan: Wan, matrix: LatencyMatrix): Links {
-  return {
-    link: (route) =>
-      roundTripMs(matrix, route.from, route.to) === 0 && route.from.zone === route.to.zone
-        ? Promise.resolve(route.target)
-        : wan.link(route),
-    retarget: (old, next) => wan.retarget(old, next),
-  };
-}
-
 async function statusOf(start: Start, data: Data): Promise<StatusReport> {
   const { config, desired } = start;
   return statusReport({
@@ -377,9 +360,23 @@ async function statusOf(start: Start, data: Data): Promise<StatusReport> {
     regions: config.regions,
     groups: desired.groups,
     snapshot: await data.engine.observe({}),
-    gateways: data.edge?.gateways.status() ?? [],
-    appServers: data.edge?.app?.status() ?? [],
+    ...processesOf(data),
   });
+}
+
+function metricsOf(start: Start, data: () => Data): PlatformMetrics {
+  const { config } = start;
+  return platformMetrics(start, {
+    ...{ engine: config.engine.adapter, survive: config.survive, regions: config.regions },
+    startedAtMs: start.startedAtMs,
+    appServersPerRegion: config.app?.instancesPerRegion ?? 0,
+    processes: () => processesOf(data()),
+    status: () => statusOf(start, data()),
+  });
+}
+
+function processesOf({ edge }: Data): Pick<StatusReport, 'gateways' | 'appServers'> {
+  return { gateways: edge?.gateways.status() ?? [], appServers: edge?.app?.status() ?? [] };
 }
 
 function controlEnvironment(data: Pick<Data, 'control' | 'installation'>): Record<string, string> {

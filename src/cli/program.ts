@@ -2,9 +2,9 @@
  * The command line as data: commands, options, help. `runCli` gives an exit code and throws nothing;
  * it never ends the process, so that tests run it in theirs.
  */
-import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { MeridianError } from '../kernel/errors.ts';
+import { ownVersion } from '../kernel/version.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addRestartCommand } from './commands/restart.ts';
@@ -13,11 +13,6 @@ import { addUpCommand } from './commands/up.ts';
 import { ExitCode } from './io.ts';
 import { reportError } from './output.ts';
 import type { UpServices } from './up-run.ts';
-
-function ownVersion(): string {
-  const manifest = createRequire(import.meta.url)('meridian/package.json') as { version: string };
-  return manifest.version;
-}
 
 export function createProgram(services: UpServices): Command {
   const { io } = services;

@@ -3,13 +3,8 @@ import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { METRICS, metricNames } from '../../src/control/metrics/table.ts';
+import { parseExposition, type ScrapedSample } from '../support/exposition.ts';
 import { startBank, until, type Bank } from '../support/bank.ts';
-
-interface Scraped {
-  readonly name: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly value: number;
-}
 
 let bank: Bank;
 before(async () => {
@@ -34,28 +29,16 @@ function ask(host: string): Promise<{ status: number; text: string }> {
   });
 }
 
-async function scrape(): Promise<Scraped[]> {
+async function scrape(): Promise<ReturnType<typeof parseExposition>> {
   const { status, text } = await ask('127.0.0.1');
   assert.equal(status, 200, text);
-  for (const name of metricNames()) {
-    assert.ok(text.includes(`# TYPE ${name} ${METRICS[name].type}\n`), name);
-  }
-  return text
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => {
-      const [, name = '', list = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
-      const labels = Object.fromEntries(
-        [...list.matchAll(/(\w+)="([^"]*)"/g)].map((match) => [match[1], match[2]]),
-      ) as Record<string, string>;
-      return { name, labels, value: Number(value) };
-    });
+  return parseExposition(text);
 }
 
 /** No sample unless something went wrong. */
 const ONLY_IN_TROUBLE = new Set(['meridian_client_retries_total']);
 
-test('a scrape has every metric that is declared, with values that fit the load', async () => {
+test('a scrape has every metric that is declared and no other, with values that fit the load', async () => {
   const opened = await bank.open('us-east', { region: 'us-east', id: 'anna' });
   assert.equal(opened.status, 201);
   for (let i = 0; i < 5; i += 1) {
@@ -71,17 +54,21 @@ test('a scrape has every metric that is declared, with values that fit the load'
     (await bank.ask('eu-west', '/accounts/nobody/write-check', { body: {} })).status,
     404,
   );
-  let samples: Scraped[] = [];
+  let samples: ScrapedSample[] = [];
+  let scraped = await scrape();
   const of = (name: string, labels: Readonly<Record<string, string>> = {}): number =>
     samples
       .filter((one) => one.name === name)
       .filter((one) => Object.entries(labels).every(([key, value]) => one.labels[key] === value))
       .reduce((sum, one) => sum + one.value, 0);
   await until(async () => {
-    samples = await scrape();
+    scraped = await scrape();
+    samples = [...scraped.values()].flatMap((metric) => metric.samples);
     return of('meridian_client_replays_total') >= 4 && of('meridian_gateway_requests_total') >= 13;
   }, 'the reports of gateways and app servers');
+  assert.deepEqual([...scraped.keys()].toSorted(), metricNames().toSorted());
   for (const name of metricNames()) {
+    assert.equal(scraped.get(name)?.type, METRICS[name].type, name);
     const found = samples.filter((one) => one.name === name);
     assert.ok(found.length > 0 || ONLY_IN_TROUBLE.has(name), name);
     for (const { labels, value } of found) {
@@ -91,8 +78,15 @@ test('a scrape has every metric that is declared, with values that fit the load'
   }
   assert.equal(of('meridian_node_up'), 15);
   assert.equal(of('meridian_node_leads'), 3);
-  assert.equal(of('meridian_group_led'), 3);
+  assert.equal(of('meridian_group_open'), 3);
+  assert.ok(of('meridian_group_epoch') >= 3);
+  assert.ok(of('meridian_accounts') >= 1);
+  assert.equal(of('meridian_group_in_doubt_transactions'), 0);
+  assert.equal(of('meridian_process_ready', { kind: 'gateway' }), 3);
+  assert.equal(of('meridian_process_ready', { kind: 'app', region: 'eu-west' }), 2);
   assert.equal(of('meridian_process_ready'), 9);
+  assert.equal(of('meridian_scrape_errors_total'), 0);
+  assert.equal(of('meridian_platform_info'), 1);
   assert.equal(of('meridian_process_restarts_total'), 0);
   assert.equal(of('meridian_gateway_forwarded_total', { reason: 'home-write' }), 5);
   assert.ok(of('meridian_gateway_refused_total', { code: 'ERR_ACCOUNT_NOT_FOUND' }) >= 1);

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expose } from '../../src/control/metrics/exposition.ts';
+import { databaseSamples, processSamples } from '../../src/control/metrics/from-status.ts';
 import { MetricsInbox } from '../../src/control/metrics/inbox.ts';
 import { parseMetricsReport, type Sample } from '../../src/control/metrics/sample.ts';
 import { METRICS, metricNames, type MetricEntry } from '../../src/control/metrics/table.ts';
@@ -54,7 +55,9 @@ describe('a report of metrics', () => {
       [{ ...sample(1), labels: null }],
       [{ ...sample(1), value: -1 }],
       [{ ...sample(1), value: '1' }],
-      [{ name: 'meridian_client_retries_total', labels: { code: 'a b' }, value: 1 }],
+      [{ name: 'meridian_client_retries_total', labels: { code: 'ERR_UNHEARD_OF' }, value: 1 }],
+      [{ name: 'meridian_scrape_errors_total', labels: { source: 'databases' }, value: 1 }],
+      [{ ...sample(1), labels: { process: 'app.eu.0' } }],
       [null],
       'none',
       Array.from({ length: 201 }, () => sample(1)),
@@ -81,7 +84,9 @@ describe('the inbox', () => {
   test('adds up instances, keeps known processes alone, and forgets the silent', () => {
     let now = 0;
     const clock: Clock = { ...systemClock, monotonicMs: () => now };
-    const inbox = new MetricsInbox(clock, (process) => process === 'gateway.eu');
+    const inbox = new MetricsInbox(clock, (process) =>
+      process === 'gateway.eu' ? { process } : undefined,
+    );
     const accept = (process: string, instance: string, value: number): void => {
       inbox.accept({ process, instance, samples: [sample(value)] });
     };
@@ -94,15 +99,94 @@ describe('the inbox', () => {
     now = 15_000;
     accept('gateway.eu', 'b', 6);
     now = 30_000;
-    assert.deepEqual(inbox.samples(), [{ ...sample(6), labels }]);
+    // What a counted is not taken back: to Prometheus the process would have begun again at 6.
+    assert.deepEqual(inbox.samples(), [{ ...sample(9), labels }]);
     now = 60_000;
     assert.deepEqual(inbox.samples(), []);
+    accept('gateway.eu', 'c', 1);
+    assert.deepEqual(inbox.samples(), [{ ...sample(1), labels }]);
+  });
+
+  test('a gauge of an instance that is gone goes with it', () => {
+    let now = 0;
+    const clock: Clock = { ...systemClock, monotonicMs: () => now };
+    const inbox = new MetricsInbox(clock, () => ({}));
+    const open: Sample = { name: 'meridian_gateway_websockets_open', labels: {}, value: 5 };
+    inbox.accept({ process: 'p', instance: 'a', samples: [open] });
+    now = 15_000;
+    inbox.accept({ process: 'p', instance: 'b', samples: [{ ...open, value: 2 }] });
+    now = 30_000;
+    assert.deepEqual(inbox.samples(), [{ ...open, value: 2 }]);
+  });
+
+  test('takes a few instances of a process and no more', () => {
+    const inbox = new MetricsInbox(systemClock, () => ({}));
+    for (let n = 0; n < 100; n += 1) {
+      inbox.accept({ process: 'p', instance: String(n), samples: [sample(1)] });
+    }
+    assert.equal(inbox.samples()[0]?.value, 8);
+  });
+});
+
+describe('what the supervisor knows', () => {
+  const place = { kind: 'voter', group: 'eu', region: 'eu', zone: 'eu-a' } as const;
+  const unseen = { pid: null, port: 0, position: null, lagBytes: null, lagMs: null };
+
+  test('is shown in base units, and what is not known is not shown', () => {
+    const samples = databaseSamples({
+      nodes: [
+        { ...unseen, ...place, name: 'eu-1', state: 'leader', lagBytes: 0, lagMs: 0 },
+        { ...unseen, ...place, name: 'eu-2', state: 'streaming', lagBytes: 64, lagMs: 250 },
+        { ...unseen, ...place, name: 'eu-3', state: 'unknown' },
+      ],
+      groups: [
+        {
+          ...{ name: 'eu', homeRegion: 'eu', epoch: 7, leader: 'eu-1', ranges: [], accounts: 3 },
+          ...{ globalLagBytes: null, inDoubt: { count: 2, oldestMs: 1_500 } },
+        },
+        {
+          ...{ name: 'us', homeRegion: 'us', epoch: 1, leader: null, ranges: [], accounts: null },
+          ...{ globalLagBytes: 5, inDoubt: null },
+        },
+      ],
+    });
+    const of = (name: string): number[] =>
+      samples.filter((one) => one.name === name).map((one) => one.value);
+    assert.deepEqual(of('meridian_node_up'), [1, 1, 0]);
+    assert.deepEqual(of('meridian_node_leads'), [1, 0, 0]);
+    assert.deepEqual(of('meridian_node_lag_seconds'), [0, 0.25]);
+    assert.deepEqual(of('meridian_node_lag_bytes'), [0, 64]);
+    assert.deepEqual(of('meridian_group_epoch'), [7, 1]);
+    assert.deepEqual(of('meridian_group_open'), [1, 0]);
+    assert.deepEqual(of('meridian_accounts'), [3]);
+    assert.deepEqual(of('meridian_group_globals_lag_bytes'), [5]);
+    assert.deepEqual(of('meridian_group_in_doubt_transactions'), [2]);
+    assert.deepEqual(of('meridian_group_in_doubt_oldest_seconds'), [1.5]);
+  });
+
+  test('a name is ready while one process hands over to another', () => {
+    const one = { name: 'eu.0', region: 'eu' };
+    assert.deepEqual(
+      processSamples('app', [
+        { ...one, state: 'ready', restarts: 0 },
+        { ...one, state: 'draining', restarts: 2 },
+      ]).map(({ labels, value }) => [labels['process'], value]),
+      [
+        ['app.eu.0', 1],
+        ['app.eu.0', 2],
+      ],
+    );
   });
 });
 
 test('the exposition names every metric, and keeps nothing between scrapes', async () => {
-  const first = await expose([{ ...sample(3), labels: { process: 'x' } }]);
-  assert.match(first.text, /^meridian_client_reads_total\{process="x"\} 3$/m);
+  const first = await expose([
+    { ...sample(3), labels: { process: 'x', kind: 'app', region: 'eu' } },
+  ]);
+  assert.match(
+    first.text,
+    /^meridian_client_reads_total\{process="x",kind="app",region="eu"\} 3$/m,
+  );
   const second = await expose([]);
   assert.doesNotMatch(second.text, /^meridian_client_reads_total\{/m);
   for (const name of metricNames()) {

@@ -8,7 +8,7 @@ export interface Exposition {
   readonly text: string;
 }
 
-/** Every metric of the table is named, also one without a value. */
+/** Every metric of the table is named; one whose value is not known has no sample. */
 export async function expose(samples: readonly Sample[]): Promise<Exposition> {
   const registry = new Registry();
   const gauges = new Map<MetricName, Gauge>();
@@ -16,8 +16,11 @@ export async function expose(samples: readonly Sample[]): Promise<Exposition> {
   for (const name of metricNames()) {
     const { type, help, labels }: MetricEntry = METRICS[name];
     const metric = { name, help, labelNames: [...labels], registers: [registry] };
-    if (type === 'gauge') gauges.set(name, new Gauge(metric));
-    else counters.set(name, new Counter(metric));
+    const made = type === 'gauge' ? new Gauge(metric) : new Counter(metric);
+    // Without labels it would begin as 0.
+    if (labels.length === 0) made.remove();
+    if (made instanceof Gauge) gauges.set(name, made);
+    else counters.set(name, made);
   }
   for (const { name, labels, value } of samples) {
     gauges.get(name)?.set(labels, value);

@@ -3,7 +3,13 @@
  * in it is checked against the table; what does not fit refuses the whole report.
  */
 import { MeridianError } from '../../kernel/errors.ts';
-import { METRICS, type MetricEntry, type MetricName } from './table.ts';
+import {
+  LABEL_VALUES,
+  METRICS,
+  PROCESS_LABELS,
+  type MetricEntry,
+  type MetricName,
+} from './table.ts';
 
 export interface Sample {
   readonly name: MetricName;
@@ -11,7 +17,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** What a process tells of itself; the label `process` is added by the supervisor. */
+/** What a process tells of itself; the labels of the process are added by the supervisor. */
 export interface MetricsReport {
   readonly process: string;
   /** Tells several clients in one process apart. */
@@ -40,22 +46,28 @@ function parseSample(given: unknown): Sample {
   const { name, labels, value } = (given ?? {}) as Partial<Sample>;
   if (typeof name !== 'string' || !Object.hasOwn(METRICS, name)) throw notAReport();
   const entry: MetricEntry = METRICS[name];
-  const known = entry.labels.filter((label) => label !== 'process');
+  const known = entry.labels.slice(PROCESS_LABELS.length);
   const fits =
-    entry.from !== 'status' &&
+    (entry.from === 'gateway' || entry.from === 'client') &&
     typeof value === 'number' &&
     Number.isFinite(value) &&
     value >= 0 &&
     typeof labels === 'object' &&
     labels !== null &&
     Object.keys(labels).length === known.length &&
-    known.every((label) => isPlain(labels[label]));
+    known.every((label) => isAllowed(label, labels[label]));
   if (!fits) throw notAReport();
   return { name, labels, value };
 }
 
 function isPlain(text: unknown): text is string {
   return typeof text === 'string' && PLAIN.test(text);
+}
+
+/** By the table, so that nothing a process says makes series without end. */
+function isAllowed(label: string, value: unknown): boolean {
+  const allowed: Readonly<Record<string, readonly unknown[] | undefined>> = LABEL_VALUES;
+  return allowed[label]?.includes(value) === true;
 }
 
 function notAReport(): MeridianError {

@@ -3,59 +3,89 @@
  * directions. Names follow Prometheus: base units, `_total` for what only rises. Labels are bounded:
  * they name what is declared (regions, groups, nodes, processes) or stand in a table (codes, reasons).
  *
- * `from` says who knows the value: 'status' the supervisor, the others a process, which reports it.
+ * `from` says who knows the value. The supervisor asks each of its own sources for itself, so that one
+ * that fails takes no other along; gateways and clients report.
  */
+import { ERROR_CODES } from '../../kernel/error-codes.ts';
+
 export interface MetricEntry {
   readonly type: 'counter' | 'gauge';
-  readonly from: 'status' | 'gateway' | 'client';
+  readonly from: 'supervisor' | 'databases' | 'processes' | 'gateway' | 'client';
   readonly labels: readonly string[];
   /** Shown beside the values; a sentence. */
   readonly help: string;
 }
 
-const status = (labels: readonly string[], help: string): MetricEntry => ({
-  ...{ type: 'gauge', from: 'status' },
-  labels,
+type Build = (labels: readonly string[], help: string) => MetricEntry;
+
+/** The supervisor adds these to what a process reports. */
+export const PROCESS_LABELS = ['process', 'kind', 'region'] as const;
+const NODE = ['node', 'group', 'region', 'zone'];
+
+const supervisor: Build = (labels, help) => ({ type: 'gauge', from: 'supervisor', labels, help });
+const databases: Build = (labels, help) => ({ type: 'gauge', from: 'databases', labels, help });
+const processes: Build = (labels, help) => ({
+  ...{ type: 'gauge', from: 'processes' },
+  labels: [...PROCESS_LABELS, ...labels],
   help,
 });
-const gateway = (labels: readonly string[], help: string): MetricEntry => ({
+const gateway: Build = (labels, help) => ({
   ...{ type: 'counter', from: 'gateway' },
-  labels: ['process', ...labels],
+  labels: [...PROCESS_LABELS, ...labels],
   help,
 });
-const client = (labels: readonly string[], help: string): MetricEntry => ({
+const client: Build = (labels, help) => ({
   ...{ type: 'counter', from: 'client' },
-  labels: ['process', ...labels],
+  labels: [...PROCESS_LABELS, ...labels],
   help,
 });
 
-const NODE = ['node', 'group', 'region', 'zone'];
-const PROCESS = ['process', 'region'];
+/** What a label of a report may say. */
+export const LABEL_VALUES = {
+  code: Object.keys(ERROR_CODES),
+  reason: ['local-read', 'failover-read', 'local-write', 'home-write', 'failover-write'],
+  by: ['leader', 'replica'],
+  outcome: ['committed', 'aborted', 'unknown', 'recovered'],
+} as const satisfies Record<string, readonly string[]>;
 
 export const METRICS = {
-  meridian_start_time_seconds: status([], 'When the supervisor started, in seconds since 1970.'),
-  meridian_node_up: status(NODE, '1 while the database server answers, else 0.'),
-  meridian_node_leads: status(NODE, '1 on the server that leads its group, else 0.'),
-  meridian_node_lag_bytes: status(NODE, "Log that the server has not replayed of its leader's."),
-  meridian_node_lag_seconds: status(NODE, 'Age of the newest heartbeat that the server shows.'),
-  meridian_group_epoch: status(['group'], "The group's epoch; rises whenever a leader opens."),
-  meridian_group_led: status(['group'], '1 while the group has a leader, else 0.'),
-  meridian_group_accounts: status(['group'], 'Accounts of the group, as last counted.'),
-  meridian_group_globals_lag_bytes: status(
+  meridian_platform_info: supervisor(
+    ['version', 'engine', 'survive'],
+    'Always 1; its labels say what runs.',
+  ),
+  meridian_start_time_seconds: supervisor(
+    [],
+    'When the supervisor started, in seconds since 1970.',
+  ),
+  meridian_scrape_errors_total: {
+    ...supervisor(['source'], 'Scrapes that had to do without a source: databases or processes.'),
+    type: 'counter',
+  },
+  meridian_accounts: databases([], 'Accounts of the platform, as its directory counts them.'),
+  meridian_node_up: databases(NODE, '1 while the database server answers, else 0.'),
+  meridian_node_leads: databases(NODE, '1 on the server that leads its group, else 0.'),
+  meridian_node_lag_bytes: databases(NODE, "Log that the server has not replayed of its leader's."),
+  meridian_node_lag_seconds: databases(NODE, 'Age of the newest heartbeat that the server shows.'),
+  meridian_group_epoch: databases(['group'], "The group's epoch; rises whenever a leader opens."),
+  meridian_group_open: databases(
+    ['group'],
+    '1 while the group has a leader that lets clients in, else 0.',
+  ),
+  meridian_group_globals_lag_bytes: databases(
     ['group'],
     "Log of the primary region's group that this group's copy of the global tables has not confirmed.",
   ),
-  meridian_group_in_doubt_transactions: status(
+  meridian_group_in_doubt_transactions: databases(
     ['group'],
     'Transactions over several groups that are prepared here and not finished.',
   ),
-  meridian_group_in_doubt_oldest_seconds: status(
+  meridian_group_in_doubt_oldest_seconds: databases(
     ['group'],
     'Age of the oldest of those; 0 when there are none.',
   ),
-  meridian_process_ready: status(PROCESS, '1 while the gateway or app server is ready, else 0.'),
+  meridian_process_ready: processes([], '1 while the gateway or app server is ready, else 0.'),
   meridian_process_restarts_total: {
-    ...status(PROCESS, 'Times that the supervisor has restarted the process.'),
+    ...processes([], 'Times that the supervisor has restarted the process.'),
     type: 'counter',
   },
   meridian_gateway_requests_total: gateway([], 'Requests received.'),
@@ -72,6 +102,14 @@ export const METRICS = {
   meridian_gateway_refused_total: gateway(['code'], 'Requests refused, by error code.'),
   meridian_gateway_truncated_total: gateway([], 'Answers that an app server did not finish.'),
   meridian_gateway_client_aborts_total: gateway([], 'Clients that left before their answer.'),
+  meridian_gateway_connections: {
+    ...gateway([], 'Connections of clients that are open.'),
+    type: 'gauge',
+  },
+  meridian_gateway_connections_refused_total: gateway(
+    [],
+    'Connections turned away because there were too many.',
+  ),
   meridian_gateway_websockets_total: gateway([], 'Handshakes that led to a WebSocket.'),
   meridian_gateway_websockets_open: { ...gateway([], 'WebSockets that are open.'), type: 'gauge' },
   meridian_client_transactions_total: client([], 'Transactions asked for.'),
