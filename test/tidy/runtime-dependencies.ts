@@ -1,5 +1,6 @@
 /** Packages that are installed with Meridian, each with the reason that it earns its place. */
 export const RUNTIME_DEPENDENCIES: Readonly<Record<string, string>> = {
+  '@types/pg': 'types of the driver, which the types of SQL pools refer to',
   commander: 'arguments, help and error messages of the command line',
   esbuild: 'loads meridian.config.ts on versions of Node that do not strip types',
   fastify: 'the HTTP server of the example application',
