@@ -35,3 +35,28 @@ export function countingClock(base: Clock = systemClock): Clock & { readonly arm
   };
   return clock;
 }
+
+/** Time that stands still until the test moves it. */
+export function manualClock(): Clock & { advance(ms: number): void } {
+  let now = 0;
+  let due: { readonly at: number; readonly call: () => void }[] = [];
+  const schedule = (ms: number, call: () => void): (() => void) => {
+    const timer = { at: now + ms, call };
+    due.push(timer);
+    return () => {
+      due = due.filter((one) => one !== timer);
+    };
+  };
+  return {
+    now: () => now,
+    monotonicMs: () => now,
+    sleep: (ms) => new Promise((resolve) => void schedule(ms, resolve)),
+    schedule,
+    advance: (ms) => {
+      now += ms;
+      const struck = due.filter((timer) => timer.at <= now);
+      due = due.filter((timer) => timer.at > now);
+      for (const timer of struck) timer.call();
+    },
+  };
+}
