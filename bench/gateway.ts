@@ -2,7 +2,7 @@
  * What the gateway costs beside nginx as a reverse proxy: both in front of the same upstream, taking
  * turns in one run.
  *
- *   npm run bench -- gateway [--rounds 3] [--seconds 4] [--connections 64] [--only name,…] [--profile folder]
+ *   npm run bench -- gateway [--rounds 3] [--seconds 4] [--connections 64] [--only name;…] [--profile folder]
  *
  * The upstream is another nginx that answers from memory, so that it is not what limits. The figure
  * that lasts is requests per CPU second of the proxy (user and kernel time of all its processes, from
@@ -19,7 +19,7 @@ import { cpuSeconds } from './gateway/cpu-time.ts';
 import type { GatewaySetup } from './gateway/gateway-server.ts';
 import type { LoadOrder, LoadResult } from './gateway/load.ts';
 import { findNginx, startNginx } from './gateway/nginx-server.ts';
-import { VARIANTS, type Variant } from './gateway/variants.ts';
+import { variants, type Variant } from './gateway/variants.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -171,17 +171,18 @@ try {
       `server { listen 127.0.0.1:${String(upstreamPort)}; return 200 "${'x'.repeat(ANSWER_BYTES)}"; }`,
   });
   stops.push(() => upstream.stop());
-  const only = asked.only?.split(',');
-  const variants = VARIANTS.filter((one) => only === undefined || only.includes(one.name));
-  const results = new Map<string, Measured[]>(variants.map((one) => [one.name, []]));
+  const only = asked.only?.split(';');
+  const all = await variants(folder);
+  const chosen = all.filter((one) => only === undefined || only.includes(one.name));
+  const results = new Map<string, Measured[]>(chosen.map((one) => [one.name, []]));
   const proxies = new Map<string, Proxy>();
-  for (const variant of variants) {
+  for (const variant of chosen) {
     const proxy = await startProxy(variant, { program, folder, upstreamPort });
     stops.push(() => proxy.stop());
     proxies.set(variant.name, proxy);
   }
   for (let round = 0; round < Number(asked.rounds); round += 1) {
-    for (const variant of variants) {
+    for (const variant of chosen) {
       const proxy = proxies.get(variant.name);
       if (proxy !== undefined) results.get(variant.name)?.push(await measure(proxy, variant));
     }

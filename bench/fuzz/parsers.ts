@@ -15,8 +15,9 @@ import { addressMatcher, clientNetwork, networksOf } from '../../src/gateway/net
 import { requestToken, responseToken } from '../../src/gateway/token.ts';
 import { Verifier } from '../../src/gateway/verifier.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import { isMeridianError } from '../../src/kernel/errors.ts';
+import { isMeridianError, MeridianError } from '../../src/kernel/errors.ts';
 import type { Random } from '../../src/kernel/random.ts';
+import { isIdempotencyKey } from '../../src/topology/idempotency-key.ts';
 import { formatToken, mergeTokens, parseToken } from '../../src/topology/position.ts';
 import { bend, pick } from './bend.ts';
 
@@ -106,6 +107,12 @@ const FEED = [
 ];
 const positions = [{ group: 'us-1', epoch: 3, log: 77n }];
 
+/** What a key is, said another way: 1 to 255 visible characters of ASCII. */
+function plainKey(text: string): boolean {
+  const visible = [...text].every((one) => one > ' ' && one < '\x7f');
+  return visible && text.length > 0 && text.length <= 255;
+}
+
 export const PARSERS: readonly ParserTarget[] = [
   {
     name: 'consistency token',
@@ -177,14 +184,24 @@ export const PARSERS: readonly ParserTarget[] = [
     ],
   },
   {
+    name: 'idempotency key',
+    run: (random: Random): unknown => {
+      const text = near(random, '"4f1d0c6f9d8e4b7a"', 'a-1', 'k'.repeat(255));
+      const accepted = isIdempotencyKey(text);
+      if (accepted !== plainKey(text)) throw new Error(`misjudged: ${JSON.stringify(text)}`);
+      if (!accepted) throw new MeridianError('ERR_IDEMPOTENCY_KEY_INVALID', 'refused');
+      return text;
+    },
+  },
+  {
     name: 'control feed',
     run: (random: Random): unknown => parseFeedMessage(near(random, ...FEED)),
   },
   {
     name: 'control requests',
     run: (random: Random): unknown => {
-      parseSubscriber(new URLSearchParams(near(random, 'process=x&region=us&zone=a')));
-      return parseActivity(near(random, '{"boundedReads":{"us-1":3}}'));
+      parseSubscriber(new URLSearchParams(near(random, 'process=x&region=us&zone=a&pid=7')));
+      return parseActivity(near(random, '{"boundedReads":3}'));
     },
   },
 ];

@@ -23,6 +23,8 @@ async function start(setup: GatewaySetup): Promise<Gateway> {
     zone: 'a',
     options: {
       ...defaults,
+      // The load keeps its connections for a whole round.
+      requestsPerConnectionMax: 1_000_000_000,
       ...setup.options,
     },
     control: fixedControl({ host: '127.0.0.1', port: setup.upstreamPort }),
