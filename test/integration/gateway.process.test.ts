@@ -92,7 +92,11 @@ async function launch(
 ): Promise<AsyncDisposable & { child: ChildProcess; told: Told; exited: Promise<unknown[]> }> {
   const child = fork(ENTRY, [], { env, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const exited = once(child, 'exit');
-  const [told] = (await once(child, 'message')) as [Told];
+  let told: Told | undefined;
+  // Before that it may tell which routing view it has seen.
+  while (told === undefined || told.kind === 'seen') {
+    [told] = (await once(child, 'message')) as [Told];
+  }
   return {
     child,
     told,

@@ -220,16 +220,16 @@ describe('what is tried again', () => {
 
   test('nothing was sent: a refused connection sends any method to the next server', async () => {
     const servers = { 'eu.0': saying('eu.0'), 'eu.1': saying('eu.1') };
-    await using rig = await startRig({ servers });
-    await rig.stop('eu.0');
-    for (let i = 0; i < 4; i += 1) {
-      const small = await rig.ask('/x', { method: 'POST', body: 'small' });
-      assert.deepEqual([said(small).name, said(small).body], ['eu.1', 'small']);
-      const large = 'x'.repeat(200_000);
-      const streamed = await rig.ask('/x', { method: 'POST', body: large });
-      assert.deepEqual([said(streamed).name, said(streamed).body.length], ['eu.1', 200_000]);
+    // The second is streamed. Each has a gateway that does not avoid the server yet.
+    for (const body of ['small', 'x'.repeat(200_000)]) {
+      await using rig = await startRig({ servers });
+      await rig.stop('eu.0');
+      for (let i = 0; i < 4; i += 1) {
+        const answer = said(await rig.ask('/x', { method: 'POST', body }));
+        assert.deepEqual([answer.name, answer.body], ['eu.1', body]);
+      }
+      assert.ok(rig.gateway.counters().retries >= 1);
     }
-    assert.ok(rig.gateway.counters().retries >= 4);
   });
 
   test('a read that lost its server is read from another; a post is answered unknown', async () => {

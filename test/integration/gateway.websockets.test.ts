@@ -319,6 +319,7 @@ describe('a handshake', () => {
     (await talk.open('/x')).close();
     await eventually('there is room', () => talk.rig.gateway.counters().websocketsOpen === 0);
     talk.rig.setReady('eu.0', false);
+    talk.rig.setReady('us.0', false);
     assert.deepEqual(await code('/x'), [503, 'ERR_GATEWAY_NO_APP_SERVER']);
   });
 
