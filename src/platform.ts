@@ -26,6 +26,7 @@ import { childEnvironment, environmentOf } from './orchestrate/environment.ts';
 import { secretVariables } from './gateway/options.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { runMigration } from './orchestrate/migration.ts';
+import { lettingGo } from './orchestrate/let-go.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
@@ -78,11 +79,6 @@ interface Edge {
   readonly app: AppHost | undefined;
   readonly rolling: RollingRestart;
 }
-
-/** A gateway that has not said by then that it saw a view is not waited for. */
-const NOTICE_MS = 10_000;
-/** While everything stops, Ctrl-C's five seconds are for more than this. */
-const STOPPING = { noticeMs: 150, inFlightMs: 1_500 };
 
 /** Rejects with what went wrong, after stopping all that had been started. */
 export async function startPlatform(
@@ -288,13 +284,12 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
   const { logDirectory } = installation;
   const shared = { host, clock, random, log, logDirectory, regions: config.regions };
   let started: Gateways | undefined;
-  const letGoOf = async (instance: string): Promise<void> => {
-    // No request is in flight for longer.
-    const running = { noticeMs: NOTICE_MS, inFlightMs: config.gateway.requestTimeoutMs };
-    const limits = start.scope.closed ? STOPPING : running;
-    const free = await started?.letGoOf(instance, world.version, limits);
-    if (free === false) log.warn('an app server is stopped while a gateway uses it', { instance });
-  };
+  const letGoOf = lettingGo({
+    ...{ clock, log, inFlightMs: config.gateway.requestTimeoutMs },
+    uses: (instance, version) => started?.uses(instance, version) ?? new Map(),
+    version: () => world.version,
+    stopping: () => start.scope.closed,
+  });
   const [app, gateways] = await Promise.allSettled([
     config.app === undefined
       ? undefined

@@ -292,13 +292,12 @@ export class AppServer {
 
   async #drainOnce(): Promise<void> {
     const { clock, options } = this.#options;
-    const serving = this.#state === 'ready' || this.#state === 'unhealthy';
     this.#apply('drain');
     await this.#spawning;
     const child = this.#process;
     if (child === undefined) return;
     // Gateways that have not heard yet still send requests, and find it listening.
-    if (serving) await Promise.race([this.#options.letGoOf(this.instance), child.exited]);
+    if (this.#everReady) await Promise.race([this.#options.letGoOf(this.instance), child.exited]);
     child.signal('SIGTERM');
     const cancel = clock.schedule(options.drainTimeoutMs, () => {
       this.#log.warn('app server did not end in time; killing it');

@@ -38,9 +38,10 @@ export interface StartAppHostOptions {
   readonly onChange: (servers: readonly AppServerState[]) => void;
   /**
    * Resolves when no gateway uses a server that has left the routing view, or when waiting has no use
-   * any more. Between not-ready and SIGTERM; without it, a fixed time in which gateways hear of it.
+   * any more; says so by `onLate` when it takes long, and waits on. Between not-ready and SIGTERM;
+   * without it, a fixed time in which gateways hear of it.
    */
-  readonly letGoOf?: (instance: string) => Promise<unknown>;
+  readonly letGoOf?: (instance: string, onLate: (why: string) => void) => Promise<unknown>;
   /** Interrupts the start. */
   readonly signal?: AbortSignal;
 }
@@ -50,7 +51,9 @@ export interface AppHost extends AsyncDisposable {
   status(): readonly ProcessStatus[];
   /**
    * Starts a successor, and drains the server once that is ready; resolves when it has ended. Rejects,
-   * with the server serving on, when the successor does not become ready.
+   * with the server serving on, when the successor does not become ready, and with ERR_RESTART_HELD_UP
+   * when a gateway does not let go of the server: the successor then serves, and the server is ended
+   * when it can be. Until then it is not replaced again.
    */
   restart(name: string): Promise<void>;
   /** Restarts all, one after the other. */
@@ -92,6 +95,8 @@ class ServerSet implements AppHost {
   /** Successors that are not ready yet, and predecessors that have not ended. */
   readonly #passing = new Set<AppServer>();
   readonly #replacing = new Set<string>();
+  /** Who waits for an instance's end is told that a gateway holds it up. */
+  readonly #late = new Map<string, (why: string) => void>();
   #made = 0;
   #closing: Promise<void> | undefined;
 
@@ -130,22 +135,30 @@ class ServerSet implements AppHost {
     this.#replacing.add(name);
     const successor = this.#create(place);
     this.#passing.add(successor);
+    const over = (): void => {
+      this.#passing.delete(successor);
+      this.#passing.delete(server);
+      this.#late.delete(server.instance);
+      this.#replacing.delete(name);
+      this.#changed();
+    };
     try {
       successor.start();
       await successor.firstReady;
-      this.#passing.delete(successor);
-      this.#passing.add(server);
-      this.#servers[index] = successor;
-      await server.close();
     } catch (error) {
       await successor.close();
+      over();
       throw error;
-    } finally {
-      this.#passing.delete(successor);
-      this.#passing.delete(server);
-      this.#replacing.delete(name);
-      this.#changed();
     }
+    this.#passing.delete(successor);
+    this.#passing.add(server);
+    this.#servers[index] = successor;
+    const late = new Promise<never>((_, reject) => {
+      this.#late.set(server.instance, (why) => {
+        reject(new MeridianError('ERR_RESTART_HELD_UP', why));
+      });
+    });
+    await Promise.race([server.close().finally(over), late]);
   }
 
   async restartAll(): Promise<void> {
@@ -167,8 +180,14 @@ class ServerSet implements AppHost {
 
   #create(place: Place): AppServer {
     this.#made += 1;
-    return createServer(this.#start, { ...place, made: this.#made }, () => {
-      this.#changed();
+    return createServer(this.#start, {
+      ...{ ...place, made: this.#made },
+      onChange: () => {
+        this.#changed();
+      },
+      onLate: (instance, why) => {
+        this.#late.get(instance)?.(why);
+      },
     });
   }
 
@@ -196,16 +215,20 @@ function placesOf(start: StartAppHostOptions): Place[] {
 
 function createServer(
   start: StartAppHostOptions,
-  place: Place & { readonly made: number },
-  onChange: () => void,
+  made: Place & {
+    readonly made: number;
+    readonly onChange: () => void;
+    readonly onLate: (instance: string, why: string) => void;
+  },
 ): AppServer {
-  const { region, zone, index } = place;
+  const { region, zone, index, onChange, onLate } = made;
   const name = `${region}.${String(index)}`;
   const process = `app.${name}`;
+  const { clock, letGoOf } = start;
   return new AppServer({
     ...start,
     name,
-    instance: `${name}#${String(place.made)}`,
+    instance: `${name}#${String(made.made)}`,
     locality: { region, zone },
     env: {
       ...start.controlEnv(region, zone, process),
@@ -215,7 +238,12 @@ function createServer(
       MERIDIAN_INSTANCE: String(index),
       MERIDIAN_PROCESS: process,
     },
-    letGoOf: start.letGoOf ?? (() => start.clock.sleep(DRAIN_NOTICE_MS)),
+    letGoOf: (instance) =>
+      letGoOf === undefined
+        ? clock.sleep(DRAIN_NOTICE_MS)
+        : letGoOf(instance, (why) => {
+            onLate(instance, why);
+          }),
     onChange,
   });
 }

@@ -137,6 +137,7 @@ export class Proxy {
     const { control, upstreams, region, zone, counters } = this.#parts;
     noteAdmitted(exchange.entry, asked);
     const forwarding = await this.#prepare(exchange, asked);
+    let pausedBefore = -1;
     for (;;) {
       exchange.signal.throwIfAborted();
       const facts = { region, zone, ...asked, ...routeState(exchange) };
@@ -151,7 +152,13 @@ export class Proxy {
         exchange.home = await this.#locate(exchange, route.account, false);
         continue;
       }
-      await this.#pauseBefore(exchange, route.server);
+      if (exchange.tried.has(route.server.name) && pausedBefore !== exchange.attempts) {
+        pausedBefore = exchange.attempts;
+        const waitMs = backoffMs(exchange.attempts, this.#parts.random, RETRY_BACKOFF);
+        await this.#parts.clock.sleep(waitMs, exchange.signal);
+        // Chosen anew: the view may have changed, and nothing is sent to a server that it took out.
+        continue;
+      }
       exchange.attempts += 1;
       counters.forwarded[route.why] += 1;
       noteRoute(exchange.entry, route);
@@ -335,12 +342,6 @@ export class Proxy {
   async #locate(exchange: Exchange, account: string, fresh: boolean): Promise<Exchange['home']> {
     const { signal } = exchange;
     return unlessAborted(this.#parts.locator.locate(account, { fresh, signal }), signal);
-  }
-
-  async #pauseBefore(exchange: Exchange, server: RoutedAppServer): Promise<void> {
-    if (!exchange.tried.has(server.name)) return;
-    const waitMs = backoffMs(exchange.attempts, this.#parts.random, RETRY_BACKOFF);
-    await this.#parts.clock.sleep(waitMs, exchange.signal);
   }
 
   #truncated(exchange: Exchange, server: RoutedAppServer, error: Error): void {

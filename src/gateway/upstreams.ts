@@ -1,7 +1,10 @@
 /**
  * Keep-alive connections to app servers: one pool per address, opened when first needed, closed when
- * the routing view no longer names the address. Counts requests in flight per app server instance, for
- * routing, and for those who wait until one that goes out of service is let go of.
+ * the routing view takes the server out of service and it owes no answer any more. Counts requests in
+ * flight per app server instance, for routing, and for those who wait until a server is let go of.
+ *
+ * Invariant: a server that is told not to be busy has no connection of this gateway, and gets none
+ * before a later view calls it ready.
  */
 import { Pool } from 'undici';
 import type { Clock } from '../kernel/clock.ts';
@@ -13,7 +16,7 @@ export interface UpstreamOptions {
   /** A response whose body makes no progress for this long is cut. */
   readonly bodyTimeoutMs: number;
   readonly clock: Clock;
-  /** Told at each view, and when an instance that it takes out of service has answered the last. */
+  /** Told at each view, and when an instance that it takes out of service is let go of. */
   readonly onSeen: (version: number, busy: readonly string[]) => void;
 }
 
@@ -26,10 +29,12 @@ const CONNECT_TIMEOUT_MS = 2_000;
 export class Upstreams {
   readonly #options: UpstreamOptions;
   readonly #pools = new Map<string, Pool>();
-  readonly #retiring = new Set<Pool>();
+  /** Closing. */
+  readonly #retiring = new Map<Pool, string>();
   readonly #inFlight = new Map<string, number>();
   readonly #avoidUntilMs = new Map<string, number>();
-  #leaving: ReadonlySet<string> = new Set();
+  /** Instance → address, of those that the view calls not ready. */
+  #leaving: ReadonlyMap<string, string> = new Map();
   #version = -1;
   #turn = 0;
 
@@ -69,12 +74,15 @@ export class Upstreams {
           return;
         }
         this.#inFlight.delete(server.instance);
-        if (this.#leaving.has(server.instance)) this.#tellSeen();
+        const leaving = this.#leaving.get(server.instance);
+        if (leaving === undefined) return;
+        this.#retire(leaving);
+        this.#tellSeen();
       },
     };
   }
 
-  /** Closes the connections to addresses that are gone, each after its last response. */
+  /** Closes the connections to servers that leave or are gone, each after its last response. */
   follow(view: RoutingView): void {
     const instances = new Set(view.appServers.map((server) => server.instance));
     for (const instance of this.#avoidUntilMs.keys()) {
@@ -82,30 +90,46 @@ export class Upstreams {
     }
     this.#version = view.version;
     const leaving = view.appServers.filter((server) => !server.ready);
-    this.#leaving = new Set(leaving.map((server) => server.instance));
-    this.#tellSeen();
-    const named = new Set(view.appServers.map((server) => keyOf(server.address)));
-    for (const [key, pool] of this.#pools) {
-      if (named.has(key)) continue;
-      this.#pools.delete(key);
-      this.#retiring.add(pool);
-      const retired = (): void => {
-        this.#retiring.delete(pool);
-      };
-      pool.close().then(retired, retired);
+    this.#leaving = new Map(leaving.map((server) => [server.instance, keyOf(server.address)]));
+    for (const [instance, key] of this.#leaving) {
+      if (!this.#inFlight.has(instance)) this.#retire(key);
     }
+    const named = new Set(view.appServers.map((server) => keyOf(server.address)));
+    for (const key of this.#pools.keys()) {
+      if (!named.has(key)) this.#retire(key);
+    }
+    this.#tellSeen();
   }
 
   /** Cuts every connection. */
   async destroy(): Promise<void> {
-    const pools = [...this.#pools.values(), ...this.#retiring];
+    const pools = [...this.#pools.values(), ...this.#retiring.keys()];
     this.#pools.clear();
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
   #tellSeen(): void {
-    const busy = [...this.#leaving].filter((instance) => this.#inFlight.has(instance));
-    this.#options.onSeen(this.#version, busy);
+    const closing = new Set(this.#retiring.values());
+    const busy = [...this.#leaving].filter(
+      ([instance, key]) => this.#inFlight.has(instance) || closing.has(key),
+    );
+    this.#options.onSeen(
+      this.#version,
+      busy.map(([instance]) => instance),
+    );
+  }
+
+  /** A server that closes its idle connections must find none that a request may come over. */
+  #retire(key: string): void {
+    const pool = this.#pools.get(key);
+    if (pool === undefined) return;
+    this.#pools.delete(key);
+    this.#retiring.set(pool, key);
+    const retired = (): void => {
+      this.#retiring.delete(pool);
+      if ([...this.#leaving.values()].includes(key)) this.#tellSeen();
+    };
+    pool.close().then(retired, retired);
   }
 
   #pool(address: Address): Pool {

@@ -252,6 +252,11 @@ export const ERROR_CODES = {
     409,
     'Wait until the restart that is under way has ended: there is never more than one.',
   ),
+  ERR_RESTART_HELD_UP: entry(
+    'backoff',
+    503,
+    'See the log of the gateway that the message names; restart again once it answers.',
+  ),
   // Gateway
   ERR_GATEWAY_NO_ACCOUNT: entry(
     'never',

@@ -23,6 +23,7 @@ import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import type { Locality } from '../topology/region.ts';
+import type { LetGoAnswer } from './let-go.ts';
 
 export interface GatewaySlotOptions {
   readonly host: Host;
@@ -60,7 +61,7 @@ export class GatewaySlot {
   #serving: Running | undefined;
   #retiring: Running | undefined;
   /** Being started: not yet serving. */
-  #starting: HostedProcess | undefined;
+  #starting: Running | undefined;
   #state: ProcessStatus['state'] = 'starting';
   #restarts = 0;
   #failures = 0;
@@ -116,11 +117,11 @@ export class GatewaySlot {
   }
 
   /**
-   * Has every process of it seen this view, and does none of them still wait for an answer of the app
-   * server? One that has ended waits for nothing.
+   * Has every process of it seen this view, and does none of them still use the app server? One that
+   * has ended uses nothing; one that starts may have got an older view, and serves by it in a moment.
    */
-  letGoOf(instance: string, version: number): 'unseen' | 'busy' | 'free' {
-    const living = [this.#serving, this.#retiring].filter(
+  uses(instance: string, version: number): LetGoAnswer {
+    const living = [this.#serving, this.#retiring, this.#starting].filter(
       (one) => one !== undefined && one.process.exit === undefined,
     );
     if (living.some((one) => (one?.seen?.version ?? -1) < version)) return 'unseen';
@@ -130,7 +131,7 @@ export class GatewaySlot {
   /** Idempotent. Waits for requests in flight, not for clients that keep idle connections. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const ends = [this.#serving?.process, this.#retiring?.process, this.#starting];
+    const ends = [this.#serving?.process, this.#retiring?.process, this.#starting?.process];
     if (this.#serving !== undefined) this.#state = 'draining';
     await Promise.all(ends.map((process) => this.#end(process)));
     await this.#turn;
@@ -164,13 +165,15 @@ export class GatewaySlot {
       logFile: join(logDirectory, `${this.name}.log`),
       channel: true,
     });
-    this.#starting = process;
     const running: Running = { process, seen: undefined };
+    this.#starting = running;
     try {
       this.#throwIfStopping();
       const ready = this.#readiness(running);
       order(process, { kind: 'socket' }, socket);
       await ready;
+      // Before it is forgotten as the one that starts: it must not be missed in between.
+      this.#serving = running;
     } catch (error) {
       process.signal('SIGKILL');
       await process.exited;
@@ -178,7 +181,6 @@ export class GatewaySlot {
     } finally {
       this.#starting = undefined;
     }
-    this.#serving = running;
     this.#state = 'ready';
     void process.exited.then(() => {
       if (this.#serving === running) this.#revive();

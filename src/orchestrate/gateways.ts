@@ -6,6 +6,7 @@ import type { ProcessStatus } from '../control/status.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { Region, RegionName } from '../topology/region.ts';
 import { GatewaySlot, type GatewaySlotOptions } from './gateway-slot.ts';
+import type { LetGoAnswer } from './let-go.ts';
 
 export interface GatewaysOptions extends GatewaySlotOptions {
   readonly regions: readonly Region[];
@@ -17,24 +18,12 @@ export interface Gateways {
   status(): readonly ProcessStatus[];
   /** A successor in place of the region's gateway, without a refused connection. */
   restart(region: RegionName): Promise<void>;
-  /**
-   * Resolves when no gateway uses this app server any more, as a view of at least this version says.
-   * A gateway that does not tell what it has seen is waited for `noticeMs`, one that has requests in
-   * flight `inFlightMs`; false: the time was over.
-   */
-  letGoOf(instance: string, version: number, limits: LetGoLimits): Promise<boolean>;
+  /** What each gateway says of an app server that a view of at least this version takes out. */
+  uses(instance: string, version: number): ReadonlyMap<string, LetGoAnswer>;
   stop(): Promise<void>;
 }
 
-export interface LetGoLimits {
-  readonly noticeMs: number;
-  readonly inFlightMs: number;
-}
-
-const LET_GO_POLL_MS = 10;
-
 export async function startGateways(options: GatewaysOptions): Promise<Gateways> {
-  const { clock } = options;
   const slots = options.regions.map(
     (region) => new GatewaySlot(options, { region: region.name, zone: region.zones[0] ?? '' }),
   );
@@ -59,16 +48,7 @@ export async function startGateways(options: GatewaysOptions): Promise<Gateways>
       }
       await slot.restart();
     },
-    letGoOf: async (instance, version, { noticeMs, inFlightMs }) => {
-      const startMs = clock.monotonicMs();
-      for (;;) {
-        const answers = slots.map((slot) => slot.letGoOf(instance, version));
-        if (answers.every((answer) => answer === 'free')) return true;
-        const limitMs = answers.includes('busy') ? inFlightMs : noticeMs;
-        if (clock.monotonicMs() - startMs >= limitMs) return false;
-        await clock.sleep(LET_GO_POLL_MS);
-      }
-    },
+    uses: (instance, version) => new Map(slots.map((slot) => [slot.name, slot.uses(instance, version)])),
     stop,
   };
 }

@@ -2,7 +2,7 @@
  * Replaces processes one after the other, app servers before gateways, so that none of a region's
  * other processes is away at the same time. Never two restarts at once: another one is refused, since
  * it would take away the very servers that stand in. A step that fails ends it, with everything
- * serving: each step leaves the old process or the new one.
+ * serving: each step leaves the old process or the new one, or both when a gateway does not let go.
  */
 import type { AppHost } from '../app/host.ts';
 import type {
@@ -82,11 +82,14 @@ export class RollingRestart {
       throw new MeridianError('ERR_CONTROL_REQUEST', message);
     }
     const servers = app?.status() ?? [];
-    const appSteps = chosen.flatMap((one): Step[] =>
-      servers
-        .filter((server) => server.region === one.name)
-        .map(({ name }) => ({ name: `app.${name}`, run: async () => app?.restart(name) })),
-    );
+    const appSteps = chosen.flatMap((one): Step[] => {
+      const here = servers.filter((server) => server.region === one.name).map(({ name }) => name);
+      // One that a gateway holds up is there beside its successor, by the same name.
+      return [...new Set(here)].map((name) => ({
+        name: `app.${name}`,
+        run: async () => app?.restart(name),
+      }));
+    });
     const gatewaySteps = chosen.map(({ name }): Step => ({
       name: `gateway.${name}`,
       run: () => this.#parts.gateways.restart(name),
@@ -99,6 +102,8 @@ function failed(name: string, cause: unknown): MeridianError {
   if (!isMeridianError(cause)) {
     return new MeridianError('ERR_INTERNAL', `${name}: ${messageOf(cause)}`, { cause });
   }
+  // Its successor serves already.
+  if (cause.code === 'ERR_RESTART_HELD_UP') return cause;
   const { code, remedy } = cause;
   const message = `${name} was not replaced and serves on: ${cause.message}`;
   return new MeridianError(code, message, { cause, remedy });

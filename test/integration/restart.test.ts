@@ -109,7 +109,7 @@ describe('restarts under load', { timeout: 120_000 }, () => {
     while (!text.includes('slept')) await systemClock.sleep(5);
     await cluster.platform.restart({ apps: false, gateways: true, region: 'us-east' });
     // Idle through the whole restart, and still served.
-    socket.write(ask(100) + ask(1) + ask(1));
+    socket.write(ask(1) + ask(1) + ask(500));
     await closed;
     assert.equal(text.match(/HTTP\/1\.1 200/g)?.length, 4, text);
     assert.equal(text.match(/connection: close/gi)?.length, 1, text);
