@@ -48,7 +48,8 @@ export async function startGateways(options: GatewaysOptions): Promise<Gateways>
       }
       await slot.restart();
     },
-    uses: (instance, version) => new Map(slots.map((slot) => [slot.name, slot.uses(instance, version)])),
+    uses: (instance, version) =>
+      new Map(slots.map((slot) => [slot.name, slot.uses(instance, version)])),
     stop,
   };
 }

@@ -57,13 +57,18 @@ export function lettingGo(options: LetGoOptions): LetGoOf {
       if (blind.length === 0) {
         seenMs ??= nowMs;
         if (nowMs - seenMs >= options.inFlightMs) {
-          log.warn('an app server ends with answers under way', { instance, to: [...users.keys()] });
+          log.warn('an app server ends with answers under way', {
+            instance,
+            to: [...users.keys()],
+          });
           return;
         }
       } else if (!late && nowMs - startMs >= NOTICE_MS) {
         late = true;
         log.error('gateways do not say that they have left an app server', { instance, blind });
-        onLate(`${blind.join(', ')} may still use ${instance}, which is kept until it says otherwise`);
+        onLate(
+          `${blind.join(', ')} may still use ${instance}, which is kept until it says otherwise`,
+        );
       }
       await clock.sleep(POLL_MS);
     }
