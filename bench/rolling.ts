@@ -20,7 +20,7 @@ import { createFileLog } from '../src/cli/file-log.ts';
 import { parseDuration } from '../src/cli/duration.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { systemClock } from '../src/kernel/clock.ts';
-import { messageOf } from '../src/kernel/errors.ts';
+import { isMeridianError, messageOf } from '../src/kernel/errors.ts';
 import { startPlatform, type Platform } from '../src/platform.ts';
 import { sampleProcesses, type Sample } from './rolling/processes.ts';
 import { failuresOf, rollingReport, type RestartDone, type Second } from './rolling/report.ts';
@@ -98,6 +98,10 @@ async function keepRestarting(
       const request = { apps: what === 'apps', gateways: what === 'gateways' };
       ({ restarted } = await platform.restart(request, { signal: ended }));
     } catch (error) {
+      if (isMeridianError(error, 'ERR_RESTART_UNDER_WAY')) {
+        console.log(`${what}: skipped, ${error.message}`);
+        continue;
+      }
       failure = messageOf(error);
     }
     const toMs = performance.now();
