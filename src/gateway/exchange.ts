@@ -46,6 +46,8 @@ export interface Head {
 /** And what follows from it: who asks, for which account. */
 export type Asked = Head & Admitted;
 
+const NONE: ReadonlySet<string> = new Set();
+
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -53,7 +55,6 @@ export class Exchange {
   readonly method: string;
   readonly upgrade: Upgrading | undefined;
   readonly entry: AccessEntry | undefined;
-  readonly tried = new Set<string>();
   home: AccountHome | undefined;
   attempts = 0;
   rerouted = false;
@@ -62,7 +63,11 @@ export class Exchange {
   readonly #clock: Clock;
   readonly #allowedMs: number;
   readonly #deadlineMs: number;
-  readonly #abort = new AbortController();
+  /** Most requests are over before anything asks for a signal. */
+  #abort: AbortController | undefined;
+  #reason: Error | undefined;
+  #cancelAttempt: ((reason: Error) => void) | undefined;
+  #tried: Set<string> | undefined;
   #cancelDeadline: () => void;
   #expired = false;
   #gone = false;
@@ -80,19 +85,49 @@ export class Exchange {
     this.#deadlineMs = clock.monotonicMs() + allowedMs;
     this.#cancelDeadline = clock.schedule(allowedMs, () => {
       this.#expired = true;
-      this.#abort.abort(this.deadlineExceeded());
+      this.#stop(this.deadlineExceeded());
     });
-    response.once('close', () => {
-      this.#cancelDeadline();
-      if (response.writableFinished) return;
-      this.#gone = true;
-      this.#abort.abort(new MeridianError('ERR_ABORTED', 'the client closed the connection'));
-    });
+  }
+
+  /** The response has closed. */
+  over(): void {
+    this.#cancelDeadline();
+    if (this.response.writableFinished) return;
+    this.#gone = true;
+    this.#stop(new MeridianError('ERR_ABORTED', 'the client closed the connection'));
   }
 
   /** Aborts at the deadline and when the client leaves. */
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#reason !== undefined) this.#abort.abort(this.#reason);
+    }
     return this.#abort.signal;
+  }
+
+  throwIfStopped(): void {
+    if (this.#reason !== undefined) throw this.#reason;
+  }
+
+  /** `cancel` is called when the signal would abort, at once if it has; undefined ends that. */
+  attempting(cancel: ((reason: Error) => void) | undefined): void {
+    this.#cancelAttempt = cancel;
+    if (this.#reason !== undefined) cancel?.(this.#reason);
+  }
+
+  /** Names of the servers that failed this request. */
+  get tried(): ReadonlySet<string> {
+    return this.#tried ?? NONE;
+  }
+
+  addTried(server: string): void {
+    (this.#tried ??= new Set()).add(server);
+  }
+
+  /** It starts anew, but not with this server. */
+  setTried(server: string): void {
+    this.#tried = new Set([server]);
   }
 
   /** The connection to the client is closed: there is nobody to answer. */
@@ -118,6 +153,13 @@ export class Exchange {
     this.#cancelDeadline();
   }
 
+  #stop(reason: Error): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#cancelAttempt?.(reason);
+    this.#abort?.abort(reason);
+  }
+
   deadlineExceeded(): MeridianError {
     const allowed = String(Math.round(this.#allowedMs));
     return new MeridianError(
@@ -126,14 +168,6 @@ export class Exchange {
       { outcome: outcomeOf(this) },
     );
   }
-}
-
-/** What routing and retrying depend on, as it is now. */
-export function routeState(
-  exchange: Exchange,
-): Pick<Exchange, 'home' | 'tried' | 'method' | 'attempts'> {
-  const { home, tried, routedAs, attempts } = exchange;
-  return { home, tried, method: routedAs, attempts };
 }
 
 /** The promise's result, or the signal's reason as soon as it aborts. */

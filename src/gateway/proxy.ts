@@ -23,14 +23,7 @@ import { Attempt, type AttemptOutcome } from './attempt.ts';
 import { inviteBody, readWhole, REPLAY_BYTES_MAX, RequestBody } from './body.ts';
 import type { Phases } from './phases.ts';
 import type { MutableCounters } from './counters.ts';
-import {
-  Exchange,
-  routeState,
-  unlessAborted,
-  type Asked,
-  type Head,
-  type Upgrading,
-} from './exchange.ts';
+import { Exchange, unlessAborted, type Asked, type Head, type Upgrading } from './exchange.ts';
 import {
   acceptedRequestId,
   requestHeaders,
@@ -68,6 +61,8 @@ export interface ProxyOptions {
 /** Between two attempts at the same server. */
 const RETRY_BACKOFF = { baseMs: 25, maxMs: 200 };
 
+const ignore = (): void => {};
+
 interface Forwarding {
   readonly asked: Asked;
   /** The body read whole; undefined when there is none or it is streamed. */
@@ -99,12 +94,14 @@ export class Proxy {
     counters.requests += 1;
     counters.inFlight += 1;
     const entry = this.#parts.accessLog?.begin(request, id);
+    let exchange: Exchange | undefined;
     response.once('close', () => {
       counters.inFlight -= 1;
       if (entry !== undefined) this.#parts.accessLog?.finish(entry, response);
+      exchange?.over();
     });
     // Nothing listens to a request that was refused: its errors are the connection's end.
-    request.on('error', () => {});
+    request.on('error', ignore);
     try {
       checkCapacity(this.#parts);
       if (upgrade !== undefined) {
@@ -114,13 +111,14 @@ export class Proxy {
       const allowedMs = readTimeAllowed(request, options.requestTimeoutMs);
       const head = readHead(request, options);
       const admitted = this.#parts.access.admit(accessRequest(request, head));
-      const exchange = new Exchange({ request, response, clock, id, allowedMs, upgrade, entry });
+      const begun = new Exchange({ request, response, clock, id, allowedMs, upgrade, entry });
+      exchange = begun;
       const served =
         admitted instanceof Promise
-          ? this.#serveAdmitted(exchange, head, admitted)
-          : this.#serve(exchange, { ...head, ...admitted });
+          ? this.#serveAdmitted(begun, head, admitted)
+          : this.#serve(begun, { ...head, ...admitted });
       served.catch((error: unknown) => {
-        this.#fail(exchange, error);
+        this.#fail(begun, error);
       });
     } catch (error) {
       this.#refuse({ request, response, id, entry }, error);
@@ -139,8 +137,10 @@ export class Proxy {
     const forwarding = await this.#prepare(exchange, asked);
     let pausedBefore = -1;
     for (;;) {
-      exchange.signal.throwIfAborted();
-      const facts = { region, zone, ...asked, ...routeState(exchange) };
+      exchange.throwIfStopped();
+      const { account, hopped } = asked;
+      const { home, tried, routedAs: method } = exchange;
+      const facts = { region, zone, account, hopped, home, tried, method };
       const route = chooseRoute(facts, control.view, upstreams);
       if (route.kind === 'refuse') {
         throw new MeridianError(route.code, route.reason, {
@@ -175,8 +175,7 @@ export class Proxy {
       if (outcome.kind === 'stale-route') {
         counters.reroutes += 1;
         exchange.rerouted = true;
-        exchange.tried.clear();
-        exchange.tried.add(route.server.name);
+        exchange.setTried(route.server.name);
         exchange.home = await this.#locate(exchange, asked.account ?? '', true);
         continue;
       }
@@ -232,21 +231,18 @@ export class Proxy {
       head: (status, answered) => {
         this.#writeHead(exchange, status, { answered, asked, server: server.name });
       },
-      ...(upgrade === undefined
-        ? {}
-        : {
-            upgraded: (answered, upstream) => {
-              answered.passed.push('connection', 'Upgrade', 'upgrade', 'websocket');
-              this.#writeHead(exchange, 101, { answered, asked, server: server.name });
-              this.#openTunnel(exchange, upgrade, upstream);
-            },
-          }),
+      upgraded:
+        upgrade &&
+        ((answered, upstream) => {
+          answered.passed.push('connection', 'Upgrade', 'upgrade', 'websocket');
+          this.#writeHead(exchange, 101, { answered, asked, server: server.name });
+          this.#openTunnel(exchange, upgrade, upstream);
+        }),
     });
     const { pool, release } = upstreams.take(server);
-    const cancel = (): void => {
-      attempt.cancel(exchange.signal.reason as Error);
-    };
-    exchange.signal.addEventListener('abort', cancel, { once: true });
+    exchange.attempting((reason) => {
+      attempt.cancel(reason);
+    });
     try {
       pool.dispatch(
         {
@@ -254,14 +250,14 @@ export class Proxy {
           method: exchange.method,
           headers: withTimeLeft(headers, exchange.leftMs),
           body: body ?? whole ?? null,
-          ...(upgrade === undefined ? {} : { upgrade: 'websocket' }),
+          upgrade: upgrade === undefined ? null : 'websocket',
         },
         attempt,
       );
       const outcome = await attempt.outcome;
       return { outcome, replayable: body?.consumed !== true };
     } finally {
-      exchange.signal.removeEventListener('abort', cancel);
+      exchange.attempting(undefined);
       release();
     }
   }
@@ -312,7 +308,7 @@ export class Proxy {
   ): void {
     exchange.sent ||= failure.sent;
     // Not the app server's failure: the client left, the deadline passed, the body was too large.
-    exchange.signal.throwIfAborted();
+    exchange.throwIfStopped();
     if (isMeridianError(failure.error)) throw failure.error;
     const { server, sent, error } = failure;
     if ((error as { code?: unknown }).code === 'UND_ERR_INVALID_ARG') {
@@ -328,7 +324,7 @@ export class Proxy {
     if (verdict.kind === 'retry') {
       this.#parts.log.debug('an app server failed a request; trying again', facts);
       this.#parts.counters.retries += 1;
-      exchange.tried.add(server.name);
+      exchange.addTried(server.name);
       return;
     }
     this.#parts.log.warn('an app server failed a request', facts);
