@@ -101,7 +101,8 @@ function byLibrary(db: MeridianClient): Deposit {
 
 const SERIALIZATION_FAILURE = '40001';
 
-function byHand(pool: pg.Pool): Deposit {
+/** `conflicts` counts repetitions. */
+function byHand(pool: pg.Pool, conflicts: { count: number }): Deposit {
   return async (account) => {
     for (;;) {
       const client = await pool.connect();
@@ -116,6 +117,7 @@ function byHand(pool: pg.Pool): Deposit {
       } catch (error) {
         await client.query('ROLLBACK');
         if ((error as { code?: string }).code !== SERIALIZATION_FAILURE) throw error;
+        conflicts.count += 1;
       } finally {
         client.release();
       }
@@ -127,10 +129,17 @@ interface Measured {
   readonly perSecond: number;
   /** Of this process: the library or the raw driver, and the loop around it. */
   readonly cpuMicros: number;
+  /** Repetitions for each hundred that were committed. */
+  readonly retries: number;
 }
 
-async function drive(deposit: Deposit, range: string, clients: number): Promise<Measured> {
+async function drive(
+  deposit: Deposit,
+  how: { readonly range: string; readonly clients: number; readonly retries: () => number },
+): Promise<Measured> {
+  const { range, clients, retries } = how;
   let done = 0;
+  const retriesBefore = retries();
   const seconds = Number(asked.seconds);
   const startedAt = performance.now();
   const cpu = process.cpuUsage();
@@ -145,7 +154,11 @@ async function drive(deposit: Deposit, range: string, clients: number): Promise<
   );
   const { user, system } = process.cpuUsage(cpu);
   const elapsed = (performance.now() - startedAt) / 1_000;
-  return { perSecond: done / elapsed, cpuMicros: (user + system) / done };
+  return {
+    perSecond: done / elapsed,
+    cpuMicros: (user + system) / done,
+    retries: (100 * (retries() - retriesBefore)) / done,
+  };
 }
 
 async function compare(platform: Platform, clients: number): Promise<void> {
@@ -174,10 +187,14 @@ async function compare(platform: Platform, clients: number): Promise<void> {
     pipeline: true,
   });
   const library = byLibrary(db);
+  const conflicts = { count: 0 };
+  const byLibrarysCount = (): number =>
+    Object.values(db.counters().retries).reduce((sum, count) => sum + count, 0);
+  const raw = byHand(pool, conflicts);
   const variants: Record<string, () => Promise<Measured>> = {
-    raw: () => drive(byHand(pool), RANGES.off, clients),
-    off: () => drive(library, RANGES.off, clients),
-    on: () => drive(library, RANGES.on, clients),
+    raw: () => drive(raw, { range: RANGES.off, clients, retries: () => conflicts.count }),
+    off: () => drive(library, { range: RANGES.off, clients, retries: byLibrarysCount }),
+    on: () => drive(library, { range: RANGES.on, clients, retries: byLibrarysCount }),
   };
   if (asked.profile) delete variants['raw'];
   const samples: Record<string, Measured[]> = { raw: [], off: [], on: [] };
@@ -197,17 +214,20 @@ async function compare(platform: Platform, clients: number): Promise<void> {
   }
   const middle = (name: string, what: keyof Measured): number =>
     median((samples[name] ?? []).map((one) => one[what]));
-  const raw = middle('raw', 'perSecond');
+  const rawPerSecond = middle('raw', 'perSecond');
   rows.push({
     clients,
-    'raw, tx/s': raw,
+    'raw, tx/s': rawPerSecond,
     'fence off, tx/s': middle('off', 'perSecond'),
     'fence on, tx/s': middle('on', 'perSecond'),
-    'off ÷ raw': middle('off', 'perSecond') / raw,
-    'on ÷ raw': middle('on', 'perSecond') / raw,
+    'off ÷ raw': middle('off', 'perSecond') / rawPerSecond,
+    'on ÷ raw': middle('on', 'perSecond') / rawPerSecond,
     'client CPU µs: raw': middle('raw', 'cpuMicros'),
     off: middle('off', 'cpuMicros'),
     on: middle('on', 'cpuMicros'),
+    'retries per 100: raw': middle('raw', 'retries'),
+    'fence off': middle('off', 'retries'),
+    'fence on': middle('on', 'retries'),
   });
 }
 
