@@ -33,6 +33,8 @@ export interface AppServerOptions {
   /** Tells it from its predecessor and its successor. */
   readonly instance: string;
   readonly locality: Locality;
+  /** Undefined: a free one is found. */
+  readonly port?: number | undefined;
   readonly options: AppOptions;
   readonly env: Readonly<Record<string, string>>;
   readonly host: Host;
@@ -82,6 +84,7 @@ export class AppServer {
     this.name = options.name;
     this.instance = options.instance;
     this.locality = options.locality;
+    this.#port = options.port ?? 0;
     this.logFile = join(options.logDirectory, `app.${options.name}.log`);
     this.#log = options.log.with({ server: options.name });
     this.#settleFirst = { resolve: () => {}, reject: () => {} };

@@ -95,6 +95,11 @@ class ServerSet implements AppHost {
   /** Successors that are not ready yet, and predecessors that have not ended. */
   readonly #passing = new Set<AppServer>();
   readonly #replacing = new Set<string>();
+  /**
+   * Place → the port that its last but one server left. Taking it again keeps the addresses few that
+   * the world has to reach, however often servers are replaced.
+   */
+  readonly #spare = new Map<Place, number>();
   /** Who waits for an instance's end is told that a gateway holds it up. */
   readonly #late = new Map<string, (why: string) => void>();
   #made = 0;
@@ -158,7 +163,8 @@ class ServerSet implements AppHost {
         reject(new MeridianError('ERR_RESTART_HELD_UP', why));
       });
     });
-    await Promise.race([server.close().finally(over), late]);
+    const ended = server.close().then(() => this.#spare.set(place, server.port));
+    await Promise.race([ended.finally(over), late]);
   }
 
   async restartAll(): Promise<void> {
@@ -180,8 +186,11 @@ class ServerSet implements AppHost {
 
   #create(place: Place): AppServer {
     this.#made += 1;
+    const port = this.#spare.get(place);
+    // Not again if it fails: another program may have it by now.
+    this.#spare.delete(place);
     return createServer(this.#start, {
-      ...{ ...place, made: this.#made },
+      ...{ ...place, made: this.#made, port },
       onChange: () => {
         this.#changed();
       },
@@ -217,11 +226,12 @@ function createServer(
   start: StartAppHostOptions,
   made: Place & {
     readonly made: number;
+    readonly port: number | undefined;
     readonly onChange: () => void;
     readonly onLate: (instance: string, why: string) => void;
   },
 ): AppServer {
-  const { region, zone, index, onChange, onLate } = made;
+  const { region, zone, index, port, onChange, onLate } = made;
   const name = `${region}.${String(index)}`;
   const process = `app.${name}`;
   const { clock, letGoOf } = start;
@@ -230,6 +240,7 @@ function createServer(
     name,
     instance: `${name}#${String(made.made)}`,
     locality: { region, zone },
+    port,
     env: {
       ...start.controlEnv(region, zone, process),
       ...start.options.env,
