@@ -34,6 +34,7 @@ interface Load {
   readonly seconds: Second[];
   /** Resolves when requests at the full rate are being answered. */
   readonly begun: Promise<void>;
+  end(): void;
 }
 
 /** The driver's progress lines, as load/progress.ts writes them. */
@@ -75,7 +76,7 @@ function startLoad(platform: Platform, args: readonly string[]): Load {
       }
     });
   });
-  return { summary, seconds, begun };
+  return { summary, seconds, begun, end: () => child.kill('SIGINT') };
 }
 
 /** App servers, gateways, app servers, … until the signal; a failure is noted, not hidden. */
@@ -154,6 +155,10 @@ try {
   try {
     const load = startLoad(platform, ['--for', `${String(forMs)}ms`, '--rate', values.rate]);
     const ended = new AbortController();
+    // Ctrl-C ends the load, which then tells what it has seen, and the rest follows.
+    process.once('SIGINT', () => {
+      load.end();
+    });
     void load.summary
       .finally(() => {
         ended.abort();
