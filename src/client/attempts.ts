@@ -19,7 +19,7 @@ import { formatToken, type Position } from '../topology/position.ts';
 import type { RoutingView } from '../topology/routing.ts';
 import type { Committed } from './api.ts';
 import type { Counters } from './counters.ts';
-import { acrossGroups, type CrossGroupServices } from './cross-group.ts';
+import { acrossGroups, seenIn, type CrossGroupServices } from './cross-group.ts';
 import { startDeadline, type Deadline } from './deadline.ts';
 import { handleOn, type Handle } from './handle.ts';
 import { answerText, KeyClaim, keptAnswer, parseAnswer, type Keyed } from './idempotency.ts';
@@ -73,6 +73,8 @@ interface KeyState {
   used: boolean;
   /** An earlier attempt of unknown outcome. Until that is resolved it is what a failure throws. */
   doubt: MeridianError | undefined;
+  /** The claim of the last attempt succeeded. */
+  standing: boolean;
 }
 
 export async function runAttempts<T>(
@@ -86,7 +88,9 @@ export async function runAttempts<T>(
   });
   const hints = { fresh: false, leader: false, deadline };
   const state: KeyState | undefined =
-    work.keyed === undefined ? undefined : { keyed: work.keyed, used: false, doubt: undefined };
+    work.keyed === undefined
+      ? undefined
+      : { keyed: work.keyed, used: false, doubt: undefined, standing: false };
   let leave = (): void => {};
   try {
     if (state !== undefined) leave = await services.keysInFlight.enter(state.keyed, deadline);
@@ -100,7 +104,7 @@ export async function runAttempts<T>(
         const done =
           'targets' in target && state?.used !== true
             ? await attemptAcross(services, { ...to, route: target })
-            : await attemptOnce(services, { ...to, target: firstOf(target) });
+            : await attemptOnce(services, { ...to, ...withKeyIn(target) });
         if (done !== undefined) return done;
         continue;
       } catch (error) {
@@ -123,7 +127,7 @@ export async function runAttempts<T>(
       const verdict = judge({
         ...{ error: failure, attempt, retriesMax, onReplica },
         keyed: state !== undefined,
-        unresolved: state?.doubt !== undefined,
+        unresolved: state?.doubt !== undefined || waitsForKey(state, failure),
       });
       if (verdict.kind === 'give-up') throw givenUp(failure, attempt, retriesMax);
       if (verdict.kind === 'use-leader') counters.add('readsRedirected');
@@ -146,6 +150,8 @@ export async function runAttempts<T>(
 interface Once<T> {
   readonly work: Work<T>;
   readonly target: SessionTarget;
+  /** The other groups of the transaction. */
+  readonly alsoIn: readonly string[];
   readonly attempt: number;
   readonly deadline: Deadline;
   readonly state: KeyState | undefined;
@@ -163,7 +169,7 @@ async function attemptOnce<T>(
   try {
     if (once.state?.used === true) return await replay(services, session, once);
     const { value, position } = await runOnce(session, once);
-    return committed(once, position, { value, replayed: false });
+    return committed(once, [position], { value, replayed: false });
   } finally {
     await session.rollback();
   }
@@ -171,7 +177,7 @@ async function attemptOnce<T>(
 
 async function attemptAcross<T>(
   services: AttemptServices,
-  once: Omit<Once<T>, 'target'> & { readonly route: CrossGroupRoute },
+  once: Omit<Once<T>, 'target' | 'alsoIn'> & { readonly route: CrossGroupRoute },
 ): Promise<Committed<T>> {
   const { work, route, attempt, deadline, state } = once;
   const { signal } = deadline;
@@ -183,40 +189,58 @@ async function attemptAcross<T>(
       { details: { groups } },
     );
   }
+  let claim: KeyClaim | undefined;
+  let text: string | null = null;
   const { value, positions, node } = await acrossGroups(services.crossGroup, {
     targets: route.targets,
     deadline,
     run: async (sessions) => {
-      // The key is kept with the first account, and prepared with the rest of its group's half.
-      const claim = claimOn(present(sessions[0], 'a session'), state);
-      if (state?.doubt !== undefined) await claim?.make();
+      // The key is kept with the first account, so its group is one of those that commit together.
+      const made = claimOn(present(sessions[0], 'a session'), state);
+      claim = made;
+      if (state?.doubt !== undefined) await made?.make();
+      const seen = sessions.map((session, index) => {
+        if (made === undefined) return session;
+        return index === 0 ? made.inFront() : made.behind(session);
+      });
       const done = await work.run(
-        route.places.map(({ target, scope }) => {
-          const session = present(sessions[target], 'a session');
-          const seen = target === 0 ? (claim?.inFront() ?? session) : session;
-          return handleOn(seen, { scope, attempt, signal });
-        }),
+        route.places.map(({ target, scope }) =>
+          handleOn(present(seen[target], 'a session'), { scope, attempt, signal }),
+        ),
       );
-      if (claim === undefined) return done;
-      const text = answerText(done);
-      await claim.keep(text);
+      if (made === undefined) return done;
+      text = answerText(done);
+      await made.make();
       return parseAnswer(text) as T;
     },
+    closing: async (gid) => claim?.keep(text, gid),
   });
   const token = formatToken(positions);
   return { value, token, attempts: attempt, node, replayed: false };
 }
 
 /** Where the key of a transaction is: with its first account, in the first group. */
-function firstOf(target: SessionTarget | CrossGroupRoute): SessionTarget {
-  return 'targets' in target ? present(target.targets[0], 'a target') : target;
+function withKeyIn(to: SessionTarget | CrossGroupRoute): Pick<Once<unknown>, 'target' | 'alsoIn'> {
+  if (!('targets' in to)) return { target: to, alsoIn: [] };
+  const [first, ...others] = to.targets;
+  return { target: present(first, 'a target'), alsoIn: others.map(({ group }) => group) };
+}
+
+/**
+ * The key is held by a transaction that has not ended, such as one in doubt: how often the wait for it
+ * was cut short says nothing, the deadline bounds it.
+ */
+function waitsForKey(state: KeyState | undefined, failure: MeridianError): boolean {
+  return state?.standing === false && failure.code === 'ERR_ENGINE_SERIALIZATION';
 }
 
 function claimOn(session: SessionTransaction, state: KeyState | undefined): KeyClaim | undefined {
   if (state === undefined) return undefined;
+  state.standing = false;
   return new KeyClaim(session, state.keyed, () => {
     // It stands: an earlier attempt is void, and can't be committed any more.
     state.doubt = undefined;
+    state.standing = true;
   });
 }
 
@@ -259,19 +283,26 @@ async function replay<T>(
     state.used = false;
     return undefined;
   }
-  const position = await session.commit();
+  // On a quorum from here on. A key is committed with its whole transaction or not at all, so what
+  // other groups have of that is committed too, or about to be.
+  const positions = [await session.commit()];
+  const { alsoIn, deadline } = once;
+  if (kept.gid !== null && alsoIn.length > 0 && services.crossGroup !== undefined) {
+    const asked = { gid: kept.gid, groups: alsoIn, signal: deadline.signal };
+    positions.push(...(await seenIn(services.crossGroup, asked)));
+  }
   services.counters.add('replays');
-  return committed(once, position, { value: kept.value as T, replayed: true });
+  return committed(once, positions, { value: kept.value as T, replayed: true });
 }
 
 function committed<T>(
   { target, attempt }: Once<T>,
-  position: Position,
+  positions: readonly Position[],
   result: Pick<Committed<T>, 'value' | 'replayed'>,
 ): Committed<T> {
   return {
     ...result,
-    token: formatToken([position]),
+    token: formatToken(positions),
     attempts: attempt,
     node: target.node.name,
   };

@@ -61,6 +61,8 @@ export async function acrossGroups<T>(
     readonly targets: readonly SessionTarget[];
     readonly deadline: Deadline;
     readonly run: (sessions: readonly TwoPhaseTransaction[]) => Promise<T>;
+    /** The last of its statements; `gid` is the name of the commit, null when one group was used. */
+    readonly closing?: ((gid: string | null) => Promise<void>) | undefined;
   },
 ): Promise<{ readonly value: T; readonly positions: readonly Position[]; readonly node: string }> {
   const { deadline } = of;
@@ -89,7 +91,7 @@ export async function acrossGroups<T>(
         undecided.abort();
       });
     });
-    return { value, ...(await commit.run(joined)) };
+    return { value, ...(await commit.run(joined, of.closing)) };
   } finally {
     deadline.signal.removeEventListener('abort', onAbort);
     await Promise.all(joined.map(({ session }) => session.rollback()));
@@ -148,12 +150,16 @@ class CrossGroupCommit {
     this.#shield = shield;
   }
 
-  async run(joined: readonly Joined[]): Promise<Done> {
+  async run(
+    joined: readonly Joined[],
+    closing: (gid: string | null) => Promise<void> = async () => {},
+  ): Promise<Done> {
     // Nothing was asked of them: they have nothing to agree to.
     const touched = joined.filter(({ session }) => session.begun);
     const [only = joined[0]] = touched;
     if (touched.length <= 1) {
       if (only === undefined) throw new MeridianError('ERR_INTERNAL', 'no participants');
+      await closing(null);
       return { positions: [await only.session.commit()], node: only.node };
     }
     const neededMs = commitTakesMs(touched);
@@ -166,6 +172,7 @@ class CrossGroupCommit {
     const last = touched[lastAgent(touched)] as Joined;
     const gid = formatGid(last.group, this.#services.newId());
     const others = touched.filter((one) => one !== last);
+    await closing(gid);
     try {
       const done = await this.#commit(gid, last, others);
       this.#services.counters.add('crossGroupCommitted');
@@ -239,13 +246,7 @@ class CrossGroupCommit {
   async #finish(gid: string, waiting: readonly Waiting[]): Promise<Position[]> {
     this.#shield();
     const positions = await orAborted(this.#end(gid, waiting, 'commit'), this.#deadline.signal);
-    const known = positions?.filter((position) => position !== undefined) ?? [];
-    if (known.length === waiting.length) return known;
-    throw new MeridianError(
-      'ERR_ENGINE_COMMIT_UNKNOWN',
-      'the transaction is committed, but was not visible in every group in time; it will be',
-      { outcome: 'unknown', details: { decided: 'commit' } },
-    );
+    return allOf(waiting.length, positions);
   }
 
   /** On their own connections, or by new ones where those fail. */
@@ -270,6 +271,31 @@ class CrossGroupCommit {
       }),
     );
   }
+}
+
+/**
+ * The positions that show a transaction known to be committed in these groups; a half that still waits
+ * for its outcome is finished. Whoever waits for the same is not disturbed: it happens once.
+ */
+export async function seenIn(
+  { resolver }: CrossGroupServices,
+  of: { readonly gid: string; readonly groups: readonly string[]; readonly signal: AbortSignal },
+): Promise<Position[]> {
+  const { gid, groups, signal } = of;
+  return allOf(
+    groups.length,
+    await Promise.all(groups.map((group) => resolver.reveal(gid, group, signal))),
+  );
+}
+
+function allOf(count: number, positions: readonly (Position | undefined)[] = []): Position[] {
+  const known = positions.filter((position) => position !== undefined);
+  if (known.length === count) return known;
+  throw new MeridianError(
+    'ERR_ENGINE_COMMIT_UNKNOWN',
+    'the transaction is committed, but was not visible in every group in time; it will be',
+    { outcome: 'unknown', details: { decided: 'commit' } },
+  );
 }
 
 /** An ERROR that names its state rolled back; a lost connection may have prepared first. */

@@ -108,6 +108,23 @@ export class KeyClaim {
     return this.#inFront;
   }
 
+  /** A session in another group: nothing of it before the claim stands. */
+  behind(session: OpenSession): OpenSession {
+    const after = async <T>(send: () => Promise<T>): Promise<T> => {
+      await this.make();
+      return send();
+    };
+    return {
+      get failure() {
+        return session.failure;
+      },
+      query: (scope, statement) => after(() => session.query(scope, statement)),
+      savepoint: (name) => after(() => session.savepoint(name)),
+      release: (name) => after(() => session.release(name)),
+      rollbackTo: (name) => after(() => session.rollbackTo(name)),
+    };
+  }
+
   async #before<T>(send: () => Promise<T>): Promise<T> {
     const [claimed, sent] = await Promise.allSettled([this.make(), send()]);
     if (claimed.status === 'rejected') throw claimed.reason;
@@ -118,7 +135,7 @@ export class KeyClaim {
   /** Keeps the answer and commits, in one flight. */
   async commit(answer: string | null): Promise<Position> {
     const place = await this.make();
-    const keeping = this.#keep(place, answer);
+    const keeping = this.#keep(place, answer, null);
     const [kept, committed] = await Promise.allSettled([keeping, this.#session.commit()]);
     // Whatever became of the answer, an unknown outcome is one.
     if (committed.status === 'rejected') {
@@ -128,15 +145,15 @@ export class KeyClaim {
     return committed.value;
   }
 
-  /** Keeps the answer, for a commit of several parts that follows. */
-  async keep(answer: string | null): Promise<void> {
-    await this.#keep(await this.make(), answer);
+  /** Keeps the answer, for a commit that follows: of several parts, under the name `gid`. */
+  async keep(answer: string | null, gid: string | null): Promise<void> {
+    await this.#keep(await this.make(), answer, gid);
   }
 
-  #keep(place: string, answer: string | null): Promise<unknown> {
+  #keep(place: string, answer: string | null, gid: string | null): Promise<unknown> {
     return this.#session.query(0, {
-      text: 'SELECT meridian.keep_answer($1, $2)',
-      values: [place, answer],
+      text: 'SELECT meridian.keep_answer($1, $2, $3)',
+      values: [place, answer, gid],
     });
   }
 
@@ -159,12 +176,12 @@ export class KeyClaim {
 export async function keptAnswer(
   session: SessionTransaction,
   keyed: Keyed,
-): Promise<{ readonly value: unknown } | undefined> {
+): Promise<{ readonly value: unknown; readonly gid: string | null } | undefined> {
   const { rows } = await session.query(0, {
-    text: 'SELECT fingerprint, answer FROM meridian.kept_answer($1, $2)',
+    text: 'SELECT fingerprint, answer, gid FROM meridian.kept_answer($1, $2)',
     values: [keyed.account, keyed.key],
   });
-  const [row] = rows as { fingerprint: string; answer: string | null }[];
+  const [row] = rows as { fingerprint: string; answer: string | null; gid: string | null }[];
   if (row === undefined) return undefined;
   if (row.fingerprint !== keyed.fingerprint) {
     throw new MeridianError(
@@ -172,7 +189,7 @@ export async function keptAnswer(
       'the idempotency key was used for a different request',
     );
   }
-  return { value: parseAnswer(row.answer) };
+  return { value: parseAnswer(row.answer), gid: row.gid };
 }
 
 /** The text to keep; null for undefined. Throws ERR_IDEMPOTENCY_ANSWER. */

@@ -66,6 +66,15 @@ export class Resolver {
     );
   }
 
+  /** Where the half of a transaction known to be committed can be seen; finishes it if nobody has. */
+  reveal(gid: string, group: string, signal: AbortSignal): Promise<Position | undefined> {
+    return this.#repeat(signal, (node, trying) =>
+      this.#services.twoPhase.finish(node(group), {
+        ...{ group, gid, decision: 'commit', signal: trying },
+      }),
+    );
+  }
+
   /** Goes on after the caller has stopped waiting; undefined when it was given up. */
   finish(gid: string, group: string, decision: Decision): Promise<Position | undefined> {
     return this.#task(async (signal) => {

@@ -5,24 +5,20 @@
  */
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
 import type pg from 'pg';
 import { Counters } from '../../src/client/counters.ts';
 import { Resolver } from '../../src/client/resolver.ts';
 import { collectDecisions } from '../../src/engines/postgres/decisions.ts';
 import { createConnector } from '../../src/engines/postgres/connector.ts';
 import type { Connector } from '../../src/engines/connector.ts';
-import { IN_DOUBT_AFTER_MS, SWEEP_PERIOD_MS } from '../../src/engines/two-phase.ts';
+import { coordinatorOf, IN_DOUBT_AFTER_MS, SWEEP_PERIOD_MS } from '../../src/engines/two-phase.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { silentLog } from '../../src/kernel/log.ts';
 import { systemRandom } from '../../src/kernel/random.ts';
 import { startTestPlatform, type TestClient, type TestPlatform } from '../support/cluster.ts';
-import type { Step, StoppedTransfer } from '../support/cross-group-child.ts';
+import { killAt, type Step, type StoppedTransfer } from '../support/killed-client.ts';
 import { coinsOf, openPurse, preparedIn, settled } from '../support/transfers.ts';
 
-const CHILD = join(import.meta.dirname, '..', 'support', 'cross-group-child.js');
 const COINS = 1_000;
 /** For what a round itself takes, on a busy machine. */
 const SLACK_MS = 4_000;
@@ -80,26 +76,6 @@ describe('a client that is killed in the middle of a transaction over several gr
     );
     return transfers;
   };
-  const killAt = async (transfers: readonly StoppedTransfer[]): Promise<void> => {
-    const child = spawn(process.execPath, [CHILD, JSON.stringify(transfers)], {
-      env: { ...process.env, ...cluster.platform.env, MERIDIAN_REGION: 'us-east' },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const stopped = new Set<string>();
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      for (const id of text.split('\n')) if (id !== '') stopped.add(id);
-    });
-    const wanted = transfers.filter(({ stopAt }) => stopAt !== undefined).length;
-    const deadline = performance.now() + 30_000;
-    while (stopped.size < wanted && child.exitCode === null && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    const exited = once(child, 'exit');
-    child.kill('SIGKILL');
-    await exited;
-    const missing = transfers.filter((one) => one.stopAt !== undefined && !stopped.has(one.from));
-    assert.deepEqual(missing, [], 'each came to its step');
-  };
   const paidBy = async ({ from, to, also = '' }: StoppedTransfer): Promise<string> => {
     const seen = await Promise.all([from, to, also].map((id) => coinsOf(us, id)));
     const [out = 0, middle = 0, last = 0] = seen.map((coins) => coins - COINS);
@@ -116,7 +92,7 @@ describe('a client that is killed in the middle of a transaction over several gr
     const busy = (await transfersAt('b', ['begun', 'begun', 'begun', 'begun'])).map(
       ({ from, to }): StoppedTransfer => ({ from, to }),
     );
-    await killAt([...transfers, ...busy]);
+    await killAt(cluster, [...transfers, ...busy]);
     const inDoubt = (await cluster.platform.status()).groups.map((group) => group.inDoubt);
     assert.ok(
       inDoubt.some((seen) => seen !== null && seen.count > 0),
@@ -146,7 +122,7 @@ describe('a client that is killed in the middle of a transaction over several gr
       ...{ clock: systemClock, random: systemRandom, control: us.control, counters, twoPhase },
     });
     resolver.used(['us-east-1', 'eu-west-1', 'ap-south-1']);
-    await killAt(transfers);
+    await killAt(cluster, transfers);
     const inDoubt = await preparedIn(cluster);
     assert.notDeepEqual(inDoubt, []);
     const startedAt = performance.now();
@@ -163,12 +139,14 @@ describe('a client that is killed in the middle of a transaction over several gr
 
   test('a decision is kept as long as somebody is prepared, and collected after', async () => {
     const transfers = await transfersAt('d', ['decided']);
-    await killAt(transfers);
+    await killAt(cluster, transfers);
     const { groups } = await cluster.platform.status();
     const leaders = groups.map(({ name, leader }) => ({
       group: name,
       use: <T>(run: (client: pg.Client) => Promise<T>) => cluster.superuser(leader ?? '', run),
     }));
+    const leaderOf = (name: string | undefined): string =>
+      groups.find((group) => group.name === name)?.leader ?? '';
     const decisions = async (): Promise<string[]> => {
       const found = await Promise.all(
         groups.map(({ leader }) =>
@@ -179,10 +157,18 @@ describe('a client that is killed in the middle of a transaction over several gr
     };
     const waiting = new Set((await preparedIn(cluster)).map((line) => line.split(' ')[1]));
     assert.equal(waiting.size, 1);
+    // The supervisor asks for the decision before it finishes anything: until then it can't.
+    const holding = await cluster.superuserClient(leaderOf(coordinatorOf([...waiting][0] ?? '')));
+    await holding.query('BEGIN');
+    const held = await holding.query('SELECT FROM meridian.decision WHERE gid = $1 FOR UPDATE', [
+      [...waiting][0],
+    ]);
+    assert.equal(held.rowCount, 1);
     const options = { keptMs: 0, unchanged: () => true };
     assert.equal(await collectDecisions(leaders, { ...options, unchanged: () => false }), 0);
     assert.ok((await collectDecisions(leaders, options)) > 0, 'those of the tests before');
     assert.deepEqual(await decisions(), [...waiting]);
+    await holding.end();
     // A start in between finds them, too.
     await cluster.restart();
     us = await cluster.connect('us-east');

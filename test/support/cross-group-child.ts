@@ -6,24 +6,14 @@
  *   node cross-group-child.js '[{"from":"a0","to":"b0","stopAt":"prepared"}, …]'
  */
 import { connectObserved } from '../../src/client/connect.ts';
-import type { Phase } from '../../src/client/cross-group.ts';
+import { answerOf, idsOf, type StoppedTransfer } from './killed-client.ts';
 import { pay } from './transfers.ts';
-
-export type Step = Phase | 'paid' | 'half paid' | 'half finished';
-
-export interface StoppedTransfer {
-  readonly from: string;
-  readonly to: string;
-  /** A third account, in a group of its own. */
-  readonly also?: string;
-  /** Undefined: transfers again and again, and is killed wherever it is. */
-  readonly stopAt?: Step;
-}
 
 const forever = new Promise<never>(() => {});
 
 /** One client per transfer, so that the observer knows whose step it is. */
-async function transfer({ from, to, also, stopAt }: StoppedTransfer): Promise<void> {
+async function transfer(asked: StoppedTransfer): Promise<void> {
+  const { from, to, also, stopAt } = asked;
   if (stopAt === undefined) return keepPaying(from, to);
   let finished = 0;
   const stop = (): Promise<never> => {
@@ -35,9 +25,8 @@ async function transfer({ from, to, also, stopAt }: StoppedTransfer): Promise<vo
     if (stopAt === 'half finished' && phase === 'finished' && finished === 1) return stop();
     return phase === stopAt ? stop() : undefined;
   });
-  const ids = [from, to, ...(also === undefined ? [] : [also])];
   await client.transaction(
-    ids,
+    idsOf(asked),
     async (tx) => {
       if (stopAt === 'half paid') {
         await tx[from]?.query('UPDATE purse SET coins = coins - 1 WHERE account_id = $1', [from]);
@@ -46,9 +35,14 @@ async function transfer({ from, to, also, stopAt }: StoppedTransfer): Promise<vo
       await pay(tx, { from, to, amount: 1 });
       if (also !== undefined) await pay(tx, { from: to, to: also, amount: 1 });
       if (stopAt === 'paid') await stop();
+      return answerOf(from, process.pid);
     },
-    { timeoutMs: 60_000 },
+    { timeoutMs: 60_000, ...keyedBy(asked) },
   );
+}
+
+function keyedBy({ key }: StoppedTransfer): { idempotency?: { key: string } } {
+  return key === undefined ? {} : { idempotency: { key } };
 }
 
 /** Transfers without a pause, until the kill. */

@@ -3,6 +3,7 @@
  * what the client sends, and may hold it back or cut the connection.
  */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import {
   connect as dial,
   createServer,
@@ -28,16 +29,16 @@ export type Trap = (
 ) => 'forward' | 'swallow';
 export const FORWARD: Trap = () => 'forward';
 
-/** A client of its own whose way to the leader of us-east leads through the trap. */
+/** Its way to the leader of one group leads through the trap. */
 export interface Trapped extends AsyncDisposable {
   readonly client: ReturnType<typeof createClient>;
   setTrap(trap: Trap): void;
 }
 
-export async function trappedClient(beside: TestClient): Promise<Trapped> {
+export async function trappedClient(beside: TestClient, name = 'us-east-1'): Promise<Trapped> {
   let trap = FORWARD;
   const { groups } = beside.control.view;
-  const group = groups['us-east-1'];
+  const group = groups[name];
   const leader = group?.nodes.find((node) => node.name === group.leader);
   assert.ok(group && leader);
   const server: Server = createServer((client) => {
@@ -86,7 +87,7 @@ export async function trappedClient(beside: TestClient): Promise<Trapped> {
       ...{ counters: new Counters(), keysInFlight: new KeysInFlight() },
     },
     region: 'us-east',
-    newId: () => 'none',
+    newId: randomUUID,
   });
   return {
     client,

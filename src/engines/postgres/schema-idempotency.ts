@@ -33,6 +33,7 @@ BEGIN
     key text NOT NULL CHECK (octet_length(key) BETWEEN 1 AND 255),
     fingerprint text NOT NULL CHECK (octet_length(fingerprint) <= 255),
     answer text,
+    gid text,
     expires_at timestamptz NOT NULL,
     PRIMARY KEY (account_id, key)
   ) WITH (fillfactor = 70)', v_table);
@@ -56,7 +57,8 @@ BEGIN
   INSERT INTO ${KEY_TABLE} AS kept (account_id, key, fingerprint, expires_at)
     VALUES (p_account, p_key, p_fingerprint, pg_catalog.now() + p_keep_ms * interval '1 millisecond')
     ON CONFLICT (account_id, key) DO UPDATE
-      SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at, answer = NULL
+      SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at, answer = NULL,
+        gid = NULL
       WHERE kept.expires_at <= pg_catalog.now()
     RETURNING kept.ctid INTO v_place;
   IF v_place IS NULL THEN
@@ -66,10 +68,12 @@ BEGIN
 END $$;
 `;
 
+/** `p_gid`: of a transaction over several groups its name, which leads a replay to the other halves. */
 const KEEP = `
-CREATE FUNCTION meridian.keep_answer(p_place text, p_answer text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION meridian.keep_answer(p_place text, p_answer text, p_gid text) RETURNS void
+LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE ${KEY_TABLE} SET answer = p_answer WHERE ctid = p_place::tid;
+  UPDATE ${KEY_TABLE} SET answer = p_answer, gid = p_gid WHERE ctid = p_place::tid;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'the idempotency key of this transaction is gone';
   END IF;
@@ -82,10 +86,10 @@ END $$;
  */
 const KEPT = `
 CREATE FUNCTION meridian.kept_answer(
-  p_account text, p_key text, OUT fingerprint text, OUT answer text
+  p_account text, p_key text, OUT fingerprint text, OUT answer text, OUT gid text
 ) RETURNS SETOF record LANGUAGE plpgsql AS $$
 BEGIN
-  RETURN QUERY SELECT kept.fingerprint, kept.answer FROM ${KEY_TABLE} AS kept
+  RETURN QUERY SELECT kept.fingerprint, kept.answer, kept.gid FROM ${KEY_TABLE} AS kept
     WHERE kept.account_id = p_account AND kept.key = p_key AND kept.expires_at > pg_catalog.now()
     FOR UPDATE;
 END $$;
