@@ -4,8 +4,9 @@
  */
 import { Command, CommanderError } from 'commander';
 import { MeridianError } from '../kernel/errors.ts';
-import { ownVersion } from '../kernel/version.ts';
+import { ownVersion, requiredNode } from '../kernel/version.ts';
 import { addConfigCommand } from './commands/config.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addRestartCommand } from './commands/restart.ts';
 import { addStatusCommand } from './commands/status.ts';
@@ -15,7 +16,7 @@ import { reportError } from './output.ts';
 import type { UpServices } from './up-run.ts';
 
 export function createProgram(services: UpServices): Command {
-  const { io } = services;
+  const { io, clock } = services;
   const program = new Command('meridian')
     .description('Run an application in several regions on a distributed SQL database.')
     .version(ownVersion(), '-V, --version', 'print the version')
@@ -37,6 +38,7 @@ export function createProgram(services: UpServices): Command {
         '  $ meridian up                start every region here, until Ctrl-C',
         '  $ meridian status --watch    see it run, in another terminal',
         '  $ meridian config            see what the configuration means',
+        '  $ meridian doctor            see what is in the way, and what to do',
       ].join('\n'),
     );
   addUpCommand(program, services);
@@ -44,6 +46,7 @@ export function createProgram(services: UpServices): Command {
   addMigrateCommand(program, io);
   addRestartCommand(program, io);
   addConfigCommand(program, io);
+  addDoctorCommand(program, { io, clock, nodeRequired: requiredNode() });
   return program;
 }
 

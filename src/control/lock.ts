@@ -58,9 +58,10 @@ export async function lockInstallation(
   return { pid, [Symbol.asyncDispose]: () => discard(folder, id) };
 }
 
-/** The process that holds the lock, if one lives. */
+/** The process that holds the lock, if one lives. Looks only: what the dead left stays. */
 export async function lockHolder(directory: string): Promise<number | undefined> {
-  return (await livingClaims(join(directory, 'lock'), '')).find((claim) => claim.held)?.pid;
+  const { living } = await readClaims(join(directory, 'lock'), '');
+  return living.find((claim) => claim.held)?.pid;
 }
 
 /** Whole from the moment it can be seen, also after a loss of power. */
@@ -91,20 +92,30 @@ async function win(folder: string, id: string, clock: Clock): Promise<void> {
 
 /** Everybody's claims but our own; what the dead left is removed on the way. */
 async function livingClaims(folder: string, ownId: string): Promise<Claim[]> {
+  const { living, dead } = await readClaims(folder, ownId);
+  for (const id of dead) await discard(folder, id);
+  return living;
+}
+
+async function readClaims(
+  folder: string,
+  ownId: string,
+): Promise<{ readonly living: Claim[]; readonly dead: string[] }> {
   const names = await list(folder);
   const ids = new Set(names.map((name) => name.slice(0, name.indexOf('.'))));
   ids.delete(ownId);
-  const claims: Claim[] = [];
+  const living: Claim[] = [];
+  const dead: string[] = [];
   for (const id of ids) {
     const pid = Number.parseInt(id, 10);
     if (!Number.isSafeInteger(pid) || pid < 1) continue;
     const identity = await readIdentity(join(folder, `${id}.claim`), pid);
-    if (!(await lives(identity))) await discard(folder, id);
+    if (!(await lives(identity))) dead.push(id);
     // Listed after its claim was seen: whoever holds by now shows it.
     else if (names.includes(`${id}.claim`))
-      claims.push({ id, pid, held: await isHeld(folder, id) });
+      living.push({ id, pid, held: await isHeld(folder, id) });
   }
-  return claims;
+  return { living, dead };
 }
 
 async function isHeld(folder: string, id: string): Promise<boolean> {

@@ -36,6 +36,14 @@ export async function openControlStore<T>(directory: string): Promise<ControlSto
   return new FileStore<T>(directory, path, (await load(path)) as T | undefined);
 }
 
+/**
+ * The document on disk, if there is one; changes nothing, and needs no lock. Throws as
+ * `openControlStore` does.
+ */
+export function readControlDocument(directory: string): Promise<unknown> {
+  return load(join(directory, STORE_FILE));
+}
+
 class FileStore<T> implements ControlStore<T> {
   readonly #directory: string;
   readonly #path: string;

@@ -18,6 +18,7 @@ import type { Address, RangeName } from '../topology/routing.ts';
 import type { Locality } from '../topology/region.ts';
 import type { EngineCapabilities } from './capabilities.ts';
 import type { Connector, ConnectorServices } from './connector.ts';
+import type { DiagnosisGround, EngineDiagnosis } from './diagnosis.ts';
 import type { ClusterSnapshot } from './snapshot.ts';
 
 export interface EngineAdapter<Options = unknown> {
@@ -27,6 +28,11 @@ export interface EngineAdapter<Options = unknown> {
   open(options: Options, services: EngineServices): Promise<Engine>;
   /** Removes everything the engine keeps below the directory; nothing of it may run. */
   discard(directory: string): Promise<void>;
+  /**
+   * Looks at the machine for `meridian doctor`; changes nothing, starts nothing that stays, and never
+   * rejects. Left out: the engine's part is not looked at.
+   */
+  diagnose?(options: Options, ground: DiagnosisGround): Promise<EngineDiagnosis>;
   /** The data side. */
   connector(services: ConnectorServices): Connector;
 }

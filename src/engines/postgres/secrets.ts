@@ -15,15 +15,22 @@ export interface Secrets {
 
 const KEYS = ['administrator', 'replication', 'application'] as const;
 
-export async function loadSecrets(directory: string): Promise<Secrets> {
+/** Those of earlier starts, if there are any; changes nothing. Throws ERR_DATA_DIRECTORY. */
+export async function readSecrets(directory: string): Promise<Secrets | undefined> {
   const file = join(directory, 'secrets.json');
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new MeridianError('ERR_DATA_DIRECTORY', `${file} cannot be read`, { cause: error });
   });
-  if (text !== undefined) {
+  return text === undefined ? undefined : parse(file, text);
+}
+
+export async function loadSecrets(directory: string): Promise<Secrets> {
+  const file = join(directory, 'secrets.json');
+  const kept = await readSecrets(directory);
+  if (kept !== undefined) {
     await chmod(file, 0o600);
-    return parse(file, text);
+    return kept;
   }
   const made: Secrets = { administrator: random(), replication: random(), application: random() };
   const partial = `${file}.partial`;

@@ -42,15 +42,23 @@ export function nodePaths(storage: Storage, node: NodeName): NodePaths {
   };
 }
 
+/** Where the servers' files are, or would be; changes nothing. Throws what looking there throws. */
+export async function locateStorage(directory: string, account: ServerAccount): Promise<Storage> {
+  const inside = join(directory, 'nodes');
+  const linked = await readlink(inside).catch(() => undefined);
+  const nodesDirectory =
+    linked ?? ((await canEnter(directory, account)) ? inside : outsideOf(directory));
+  return { nodesDirectory, logsDirectory: join(directory, 'logs') };
+}
+
 /** Creates the folders. Throws ERR_DATA_DIRECTORY naming the folder that cannot be used. */
 export async function prepareStorage(directory: string, account: ServerAccount): Promise<Storage> {
   const logsDirectory = join(directory, 'logs');
   const inside = join(directory, 'nodes');
   try {
     await mkdir(logsDirectory, { recursive: true });
+    const { nodesDirectory } = await locateStorage(directory, account);
     const linked = await readlink(inside).catch(() => undefined);
-    const nodesDirectory =
-      linked ?? ((await canEnter(directory, account)) ? inside : outsideOf(directory));
     // The folders above stay passable: mkdir's mode would go to every folder that it makes.
     await mkdir(dirname(nodesDirectory), { recursive: true, mode: 0o755 });
     await mkdir(nodesDirectory, { recursive: true, mode: 0o700 });
@@ -81,14 +89,23 @@ function outsideOf(directory: string): string {
   return join(OUTSIDE, createHash('sha256').update(directory).digest('hex').slice(0, 16));
 }
 
-/** May the account pass through every folder on the way? Looks at mode bits, as the kernel would. */
+/**
+ * May the account pass through every folder on the way? Looks at mode bits, as the kernel would. Folders
+ * that are still to be made will be passable.
+ */
 async function canEnter(directory: string, account: ServerAccount): Promise<boolean> {
   const user = account.user;
   if (user === undefined) return true;
   for (let path = directory; ; path = dirname(path)) {
-    const found = await stat(path);
-    const bit = found.uid === user.uid ? 0o100 : found.gid === user.gid ? 0o010 : 0o001;
-    if ((found.mode & bit) === 0) return false;
+    const found = await stat(path).catch(ignoreMissing);
+    if (found !== undefined) {
+      const bit = found.uid === user.uid ? 0o100 : found.gid === user.gid ? 0o010 : 0o001;
+      if ((found.mode & bit) === 0) return false;
+    }
     if (path === dirname(path)) return true;
   }
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
