@@ -3,7 +3,9 @@
  * `meridian doctor` judges and shows. Finding them out changes nothing.
  */
 import type { Host } from '../kernel/host.ts';
-import type { DesiredState } from './engine.ts';
+import type { GroupSpec } from '../topology/node.ts';
+import type { GroupName } from '../topology/position.ts';
+import type { RangeName } from '../topology/routing.ts';
 
 /** One thing that was looked at. */
 export interface Diagnosed {
@@ -44,7 +46,12 @@ export interface DiagnosisGround {
   readonly host: Host;
   /** The data directory; it may not exist. */
   readonly directory: string;
-  readonly desired: Pick<DesiredState, 'groups' | 'primaryGroup' | 'ranges'>;
+  /** Of the desired state, what says where data is. */
+  readonly desired: {
+    readonly groups: readonly GroupSpec[];
+    readonly primaryGroup: GroupName;
+    readonly ranges: readonly { readonly name: RangeName; readonly group: GroupName }[];
+  };
   /** Its nodes run now: what they need is theirs already. */
   readonly running: boolean;
   /** The engine's part of the control store; undefined without one. */
