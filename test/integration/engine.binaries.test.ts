@@ -3,7 +3,11 @@ import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { cp, lstat, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { locateBinaries, packagedDirectory } from '../../src/engines/postgres/binaries.ts';
+import {
+  examineBinaries,
+  locateBinaries,
+  packagedDirectory,
+} from '../../src/engines/postgres/binaries.ts';
 import { seededRandom } from '../../src/kernel/random.ts';
 import { createLocalHost } from '../../src/orchestrate/drivers/local.ts';
 import { temporaryDirectory } from '../support/cluster.ts';
@@ -24,16 +28,21 @@ describe('the server binaries', () => {
         cacheDirectory: join(directory, 'cache'),
         native,
       };
+      const before = await readdir(directory, { recursive: true });
+      assert.match((await examineBinaries(options)).version, /^18/);
+      assert.deepEqual(await readdir(directory, { recursive: true }), before, 'only looked at');
       assert.match((await locateBinaries(options)).version, /^18/);
 
       const library = (await readdir(lib)).find((name) => /^libicui18n\.so\.\d+\.\d+$/.test(name));
       assert.ok(library !== undefined);
       await rm(join(lib, library));
-      await assert.rejects(locateBinaries(options), {
-        code: 'ERR_POSTGRES_UNUSABLE',
-        message: /shared library libicui18n\.so\S* is missing/,
-        remedy: /^Install libicui18n/,
-      });
+      for (const find of [examineBinaries, locateBinaries]) {
+        await assert.rejects(find(options), {
+          code: 'ERR_POSTGRES_UNUSABLE',
+          message: /shared library libicui18n\.so\S* is missing/,
+          remedy: /^Install libicui18n/,
+        });
+      }
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
