@@ -9,6 +9,7 @@ import pg from 'pg';
 import { postgres } from '../../src/config/parts.ts';
 import { isMeridianError } from '../../src/kernel/errors.ts';
 import { applyFence } from '../../src/engines/postgres/fence.ts';
+import { KEY_TABLE, KEY_TABLE_LOCALITY } from '../../src/engines/postgres/schema-idempotency.ts';
 import { regional, global } from '../../src/topology/locality.ts';
 import { startTestPlatform, type TestClient, type TestPlatform } from '../support/cluster.ts';
 import { ATTEMPTS, TENANT_SCHEMA, type Attempt } from '../support/tenants.ts';
@@ -293,7 +294,8 @@ describe('the tenant fence', () => {
     );
     // What each start does with each range, as the restart above has shown.
     await admin.query('BEGIN');
-    await applyFence(admin, 'r0001', { enabled: true, tables: cluster.config.tables });
+    const tables = { ...cluster.config.tables, [KEY_TABLE]: KEY_TABLE_LOCALITY };
+    await applyFence(admin, 'r0001', { enabled: true, tables });
     await admin.query('COMMIT');
     await plant();
     const names = ['purse', 'note', 'visit'];
