@@ -23,7 +23,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Suites that run together; a limit per test keeps a hanging one from holding up everything. */
 const GROUPS = [
   { suites: ['unit', 'tidy'], concurrency: 2, timeoutMs: 60_000 },
-  { suites: ['integration'], concurrency: 1, timeoutMs: 180_000 },
+  { suites: ['integration'], concurrency: 1, timeoutMs: 420_000 },
 ];
 
 async function main([suiteList = '', ...rest]) {

@@ -19,7 +19,7 @@ describe('deadline', () => {
     };
     await using rig = await startRig({
       servers: { 'eu.0': silent },
-      options: { requestTimeoutMs: 300 },
+      options: { requestTimeoutMs: 1_500 },
     });
     const took = async (asking: Parameters<typeof rig.ask>[1]) => {
       const started = performance.now();
@@ -28,10 +28,10 @@ describe('deadline', () => {
       return { ms: performance.now() - started, outcome: answer.error.outcome };
     };
     const less = await took({ headers: { 'meridian-timeout-ms': '80' } });
-    assert.ok(less.ms >= 75 && less.ms < 290, `${String(less.ms)} ms`);
+    assert.ok(less.ms >= 75 && less.ms < 1_400, `${String(less.ms)} ms`);
     assert.equal(less.outcome, 'none');
     const more = await took({ headers: { 'meridian-timeout-ms': '9000' }, method: 'POST' });
-    assert.ok(more.ms >= 295 && more.ms < 3_000, `${String(more.ms)} ms`);
+    assert.ok(more.ms >= 1_495 && more.ms < 7_000, `${String(more.ms)} ms`);
     assert.equal(more.outcome, 'unknown');
     await eventually('the app server sees both requests cut', () => cut === 2);
     assert.equal((await rig.ask('/x', { headers: { 'meridian-timeout-ms': '0' } })).status, 504);

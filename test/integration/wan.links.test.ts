@@ -207,7 +207,10 @@ describe('the emulated WAN', () => {
     const link = await quick.link(request);
     assert.deepEqual(await quick.link(request), link);
     using socket = await dial(link);
-    assert.ok((await roundTrip(socket, 'ping')) < 40);
+    // The best of some: this machine may be busy, but one is not delayed by 40 ms each time.
+    const times: number[] = [];
+    for (let ping = 0; ping < 10; ping += 1) times.push(await roundTrip(socket, 'ping'));
+    assert.ok(Math.min(...times) < 40, `the fastest took ${String(Math.min(...times))} ms`);
     await quick.cut({ target: server.address });
     const slow = roundTrip(socket, 'ping');
     assert.equal((await quick.links())[0]?.cut, 'both');
