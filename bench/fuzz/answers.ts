@@ -51,7 +51,8 @@ function bodyLength(
   const [declared] = lengths;
   // It ends with the connection.
   if (declared === undefined) return text.length;
-  if (!/^\d+$/.test(declared)) throw new Error(`a length of ${JSON.stringify(declared)}`);
+  // White space after a value is not part of it (RFC 9112, section 5).
+  if (!/^\d+[ \t]*$/.test(declared)) throw new Error(`a length of ${JSON.stringify(declared)}`);
   return text.length < Number(declared) ? undefined : Number(declared);
 }
 
