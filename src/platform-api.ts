@@ -2,6 +2,8 @@
  * The running platform as its starter sees it: the contract between src/platform.ts, which builds it,
  * and the command line, which starts, watches and stops it.
  */
+import type { ChaosControl } from './control/chaos.ts';
+import type { OperationOptions, OperationRequest } from './control/operation.ts';
 import type { RestartEnd, RestartOptions, RestartRequest } from './control/restart.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
@@ -37,6 +39,13 @@ export interface Platform {
    * while another restart is, ERR_CONTROL_REQUEST for an unknown region, and what a step failed with.
    */
   restart(request: RestartRequest, options?: RestartOptions): Promise<RestartEnd>;
+  /**
+   * What an operator asks of a replication group. Throws ERR_OPERATION_REFUSED, and what a step failed
+   * with; a planned switchover that failed before its point of no return was taken back.
+   */
+  operate(request: OperationRequest, options?: OperationOptions): Promise<void>;
+  /** Faults on purpose. */
+  readonly chaos: ChaosControl;
   /** Resolves when the platform cannot go on; never rejects. Pending otherwise. */
   readonly failed: Promise<MeridianError>;
   /** Drains and stops everything; idempotent. */

@@ -123,6 +123,12 @@ export async function startPlatform(
       env: controlEnvironment(data),
       status: () => statusOf(start, data),
       restart: (request, how) => edge.rolling.run(request, how),
+      operate: () => Promise.reject(new MeridianError('ERR_OPERATION_REFUSED', 'none yet')),
+      chaos: {
+        inject: () => Promise.reject(new MeridianError('ERR_CHAOS_REFUSED', 'none yet')),
+        heal: () => Promise.resolve([]),
+        faults: () => [],
+      },
       failed,
       stop: () => start.scope.close(),
       kill: () => {

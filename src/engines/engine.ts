@@ -62,6 +62,16 @@ export interface EngineServices {
   onRoutes(): void;
   /** Called when a node cannot be brought back; the platform decides what to do. */
   onFailure(error: Error): void;
+  /**
+   * Can the control side reach what is there? Left out: always. Emulated partitions cut off the arbiter
+   * as well, or there would be no zombies.
+   */
+  reaches?(place: Locality): boolean;
+  /**
+   * Told of each journalled phase of a failover, switchover or rebuild before its effects begin, and
+   * waited for: what the crash tests are built on.
+   */
+  onPhase?(machine: string, phase: string): Promise<void> | void;
 }
 
 export interface DesiredRange {
@@ -81,6 +91,16 @@ export interface DesiredState {
   readonly regionalMigrations: readonly MigrationFile[];
 }
 
+/** Planned changes, beside what is declared: asked for once, and forgotten when they are done. */
+export interface Wanted {
+  /** Who shall lead. */
+  readonly leaders?: Readonly<Record<GroupName, NodeName>>;
+  /** Replicas to be copied anew. */
+  readonly rebuild?: readonly NodeName[];
+  /** Groups to be opened from what is left of them, whatever was lost. */
+  readonly recover?: readonly GroupName[];
+}
+
 export interface EngineStep {
   /** Stable: equal situations give equal ids. */
   readonly id: string;
@@ -91,6 +111,14 @@ export interface EngineStep {
   readonly after: readonly string[];
   /** Engine-specific, JSON-serialisable. */
   readonly action: unknown;
+}
+
+export interface PerformOptions {
+  readonly onPhase?: ((phase: string) => void) | undefined;
+  readonly onProgress?:
+    | ((progress: { readonly doneBytes: number; readonly totalBytes: number | null }) => void)
+    | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 export type StepOutcome = { readonly kind: 'done' } | { readonly kind: 'already-done' };
@@ -123,8 +151,11 @@ export interface Engine extends AsyncDisposable {
   /** Pure and total: equal inputs give equal steps; nothing to do gives none. */
   plan(desired: DesiredState, observed: ClusterSnapshot): readonly EngineStep[];
 
+  /** Steps for a wish of an operator; throws ERR_OPERATION_REFUSED with the reason. Pure. */
+  planWanted(wanted: Wanted, observed: ClusterSnapshot): readonly EngineStep[];
+
   /** Idempotent: may be called again after a crash in the middle. */
-  perform(step: EngineStep, desired: DesiredState): Promise<StepOutcome>;
+  perform(step: EngineStep, desired: DesiredState, options?: PerformOptions): Promise<StepOutcome>;
 
   /** Resumable stream of committed changes. ERR_ENGINE_UNSUPPORTED without the capability. */
   changes(after: Position | undefined): Promise<AsyncIterable<unknown>>;
@@ -140,6 +171,9 @@ export interface Engine extends AsyncDisposable {
 
   /** Readers want bounded staleness just now: keep heartbeats frequent for a while. */
   noteActivity(): void;
+
+  /** Moves the clock by which a node judges leases and ages; 0 sets it right. For fault injection. */
+  skewClock?(node: NodeName, offsetMs: number): Promise<void>;
 
   /** Orderly: what is acknowledged is on every reachable replica when this resolves. */
   stop(): Promise<void>;

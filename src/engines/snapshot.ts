@@ -22,6 +22,18 @@ export interface ObservedNode {
   readonly lagBytes: number | null;
   /** Age of the newest heartbeat it shows. */
   readonly lagMs: number | null;
+  /** Undefined: it is what it should be. */
+  readonly repair?: NodeRepair | undefined;
+}
+
+/** A replica that is being made whole again. */
+export interface NodeRepair {
+  /** 'lost': its data may not be used any more, and it waits for its turn. */
+  readonly phase: 'lost' | 'excluding' | 'copying' | 'starting' | 'catching-up';
+  readonly doneBytes: number;
+  /** Null while it is not known. */
+  readonly totalBytes: number | null;
+  readonly sinceMs: number;
 }
 
 export interface AppliedMigration {
@@ -47,6 +59,42 @@ export interface ObservedGroup {
   readonly accounts: number | null;
   /** Prepared transactions over several groups that wait for their outcome; null: not known. */
   readonly inDoubt: InDoubt | null;
+  /** What is being done to the group, or what it waits for; undefined: nothing. */
+  readonly operation?: GroupOperation | undefined;
+  readonly lease?: GroupLease | undefined;
+  /** The last change of leader or restart of it under this supervisor. */
+  readonly lastChange?: LeaderChange | undefined;
+  /** Leader changes and restarts since the supervisor started, by cause. */
+  readonly leaderChanges?: Readonly<Record<string, number>> | undefined;
+}
+
+export interface GroupOperation {
+  readonly kind: 'restart' | 'failover' | 'switchover' | 'no-quorum' | 'region-lost' | 'recovery';
+  readonly phase: string;
+  readonly cause: string;
+  /** For a person: what it waits for, or what to do. */
+  readonly detail: string;
+  readonly sinceMs: number;
+}
+
+/** The leader's right to serve strong reads. */
+export interface GroupLease {
+  readonly holder: NodeName;
+  /** Since this holder has it without a break. */
+  readonly tenureMs: number;
+  /** 0: it has run out. */
+  readonly remainingMs: number;
+}
+
+export interface LeaderChange {
+  /** 'started', 'restarted', 'died', 'silent', 'isolated', 'switchover', 'recovery' */
+  readonly cause: string;
+  readonly from: NodeName | null;
+  readonly to: NodeName;
+  readonly epoch: number;
+  readonly atMs: number;
+  /** From its detection until the group was open again. */
+  readonly tookMs: number;
 }
 
 /** For a moment this is normal: it is the middle of a commit. */

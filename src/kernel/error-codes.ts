@@ -331,6 +331,27 @@ export const ERROR_CODES = {
     429,
     'Wait as long as Retry-After says, and send fewer requests.',
   ),
+  // Operations and faults on purpose
+  ERR_OPERATION_REFUSED: entry(
+    'operator',
+    409,
+    'Do what the message asks for first; `meridian status` shows the state it speaks of.',
+  ),
+  ERR_CHAOS_REFUSED: entry(
+    'never',
+    409,
+    'Choose another fault or target; faults are for embedded clusters unless forced.',
+  ),
+  ERR_HOST_DOWN: entry(
+    'backoff',
+    503,
+    'Bring the machine back; of a fault on purpose, `meridian chaos heal` does.',
+  ),
+  ERR_VERIFICATION_FAILED: entry(
+    'operator',
+    500,
+    'Read the violation: it names a history that breaks a promise, and the seed that repeats it.',
+  ),
   // The conformance suite
   ERR_CONFORMANCE: entry(
     'never',

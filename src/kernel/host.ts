@@ -36,6 +36,11 @@ export interface HostedProcess {
    * only asks. Processes get a group of their own.
    */
   signalGroup(signal: NodeJS.Signals | 0): boolean;
+  /**
+   * To the process and all its descendants, also those that made a group of their own, as PostgreSQL's
+   * do. Looked up once: what is forked meanwhile may be missed, unless its parent was stopped first.
+   */
+  signalTree(signal: NodeJS.Signals): void;
   /** To a process with a channel. Silently lost once the process has ended. */
   send(message: unknown, socket?: SharedSocket): void;
   onMessage(listener: (message: unknown) => void): void;

@@ -9,6 +9,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   control: 2,
   migrations: 2,
   engines: 3,
+  chaos: 4,
   client: 4,
   conformance: 4,
   gateway: 5,
@@ -18,6 +19,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   doctor: 8,
   'platform-api.ts': 8,
   'platform.ts': 9,
+  verify: 9,
   'index.ts': 10,
   cli: 10,
 };

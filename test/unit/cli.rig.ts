@@ -92,6 +92,12 @@ export function paperPlatform(changes: Partial<Platform> = {}): PaperPlatform {
         env: { MERIDIAN_CONTROL_URL: 'http://127.0.0.1:1', MERIDIAN_CONTROL_TOKEN: 'secret' },
         status: () => Promise.reject(new Error('not asked for')),
         restart: () => Promise.reject(new Error('not asked for')),
+        operate: () => Promise.reject(new Error('not asked for')),
+        chaos: {
+          inject: () => Promise.reject(new Error('not asked for')),
+          heal: () => Promise.resolve([]),
+          faults: () => [],
+        },
         failed,
         stop: () => {
           events.push('stop');

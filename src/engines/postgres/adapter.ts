@@ -83,6 +83,7 @@ function engineOf(cluster: Cluster): Engine {
       return orAborted(observeCluster(cluster), signal, 'observing the cluster');
     },
     plan: (desired, observed) => planSteps(desired, observed),
+    planWanted: () => [],
     perform: async (step, desired): Promise<StepOutcome> => {
       cluster.notStopping();
       const action = step.action as PostgresAction;

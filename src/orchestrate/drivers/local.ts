@@ -14,6 +14,7 @@ import type {
   ProcessSpec,
 } from '../../kernel/host.ts';
 import type { Random } from '../../kernel/random.ts';
+import { signalTree } from './process-tree.ts';
 import { bindSocket } from './shared-socket.ts';
 
 const OUTPUT_MAX_BYTES = 1024 * 1024;
@@ -112,6 +113,10 @@ function hosted(name: string, child: ChildProcess): HostedProcess {
       } catch {
         return false;
       }
+    },
+    signalTree: (signal) => {
+      if (exit !== undefined || child.pid === undefined) return;
+      signalTree(child.pid, signal);
     },
     send: (message, socket) => {
       if (exit !== undefined || !child.connected) return;
