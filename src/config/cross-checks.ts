@@ -171,9 +171,18 @@ function checkTables(config: MeridianConfig): Problem[] {
 function checkHeartbeat(config: MeridianConfig): Problem[] {
   const active = config.heartbeat?.activeMs ?? DEFAULTS.heartbeat.activeMs;
   const idle = config.heartbeat?.idleMs ?? DEFAULTS.heartbeat.idleMs;
-  if (idle >= active) return [];
-  const expected = `at least heartbeat.activeMs, which is ${String(active)}`;
-  return [{ path: 'heartbeat.idleMs', expected, found: String(idle) }];
+  const problems: Problem[] = [];
+  if (idle < active) {
+    const expected = `at least heartbeat.activeMs, which is ${String(active)}`;
+    problems.push({ path: 'heartbeat.idleMs', expected, found: String(idle) });
+  }
+  // Each beat renews the lease; one that comes late may not cost it.
+  const lease = config.engine?.options.leaseMs ?? DEFAULTS.engine.options.leaseMs;
+  if (lease < 2 * idle) {
+    const expected = `at least twice heartbeat.idleMs, which is ${String(idle)}`;
+    problems.push({ path: 'engine.options.leaseMs', expected, found: String(lease) });
+  }
+  return problems;
 }
 
 export function crossCheck(config: MeridianConfig): Problem[] {

@@ -14,7 +14,13 @@ export const DEFAULTS = {
   latency: { betweenZonesMs: 1, scale: 1 },
   engine: {
     adapter: 'postgres',
-    options: { sharedBuffersMb: 8, connectionsMax: 100, fsync: true },
+    options: {
+      sharedBuffersMb: 8,
+      connectionsMax: 100,
+      fsync: true,
+      leaseMs: 3_000,
+      clockOffsetMaxMs: 0,
+    },
   },
   migrations: './migrations',
   tenantFence: true,

@@ -21,6 +21,18 @@ export interface PostgresConfig {
    * @defaultValue true
    */
   readonly fsync?: boolean | undefined;
+  /**
+   * How long a leader that was cut off may go on serving strong reads, and so how long its successor waits
+   * unless it is known to be dead. At least twice `heartbeat.idleMs`.
+   * @defaultValue 3000
+   */
+  readonly leaseMs?: number | undefined;
+  /**
+   * How far the clocks of two servers may be apart. On one machine they are one; reads of bounded age and
+   * leases allow for it.
+   * @defaultValue 0
+   */
+  readonly clockOffsetMaxMs?: number | undefined;
 }
 
 export interface EngineConfig {

@@ -48,6 +48,8 @@ function resolveEngine(
       sharedBuffersMb: declared.sharedBuffersMb ?? defaults.sharedBuffersMb,
       connectionsMax: declared.connectionsMax ?? defaults.connectionsMax,
       fsync: declared.fsync ?? defaults.fsync,
+      leaseMs: declared.leaseMs ?? defaults.leaseMs,
+      clockOffsetMaxMs: declared.clockOffsetMaxMs ?? defaults.clockOffsetMaxMs,
       startTimeoutMs: shared.startTimeoutMs,
       heartbeat: shared.heartbeat,
     },

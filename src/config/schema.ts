@@ -55,6 +55,8 @@ const engine = z.strictObject(
         sharedBuffersMb: integer(1, 65_536).optional(),
         connectionsMax: integer(20, 10_000).optional(),
         fsync: z.boolean({ error: 'true or false' }).optional(),
+        leaseMs: integer(500, 60_000).optional(),
+        clockOffsetMaxMs: integer(0, 10_000).optional(),
       },
       { error: 'an object' },
     ),

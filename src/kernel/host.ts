@@ -66,6 +66,8 @@ export interface CommandResult {
 export interface Host {
   /** Resolves when the process exists; rejects with ERR_PROCESS_FAILED when it cannot be started. */
   spawn(spec: ProcessSpec): Promise<HostedProcess>;
+  /** The machine under a process is down, or stands still: nothing can be started or changed there. */
+  isDown?(name: string): boolean;
   /** Runs to the end and collects the output (bounded to 1 MiB each). */
   run(spec: Omit<ProcessSpec, 'logFile' | 'channel'>, timeoutMs: number): Promise<CommandResult>;
   /** Kills the commands that run and refuses new ones with ERR_ABORTED: the start was interrupted. */

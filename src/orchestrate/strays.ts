@@ -29,6 +29,7 @@ export function recordedHost(host: Host, file: string): RecordedHost {
     endCommands: () => {
       host.endCommands();
     },
+    isDown: (name) => host.isDown?.(name) === true,
     freePort: () => host.freePort(),
     bindSocket: (address, port) => host.bindSocket(address, port),
     spawn: async (spec: ProcessSpec): Promise<HostedProcess> => {

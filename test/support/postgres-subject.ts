@@ -30,6 +30,8 @@ export const postgresSubject: EngineSubject<PostgresOptions> = {
     // Nothing here has to survive the end of the machine, and every commit of the suite is waited for.
     fsync: false,
     startTimeoutMs: 30_000,
+    leaseMs: 2_000,
+    clockOffsetMaxMs: 0,
     heartbeat: { activeMs: 50, idleMs: 500 },
   },
   start,

@@ -17,6 +17,7 @@ import { DESIRED } from './engine.fixtures.ts';
 
 const OPTIONS = {
   ...{ sharedBuffersMb: 16, connectionsMax: 50, fsync: true, startTimeoutMs: 1_000 },
+  ...{ leaseMs: 3_000, clockOffsetMaxMs: 0 },
   heartbeat: { activeMs: 100, idleMs: 1_000 },
 };
 const NODES = DESIRED.groups.flatMap((group) => group.nodes);
@@ -185,7 +186,7 @@ describe('quoting', () => {
     const text = mainSettings(node, 20_001, OPTIONS);
     assert.ok(text.includes(`cluster_name = 'o''brien\\\\1'`));
     const values = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    for (const line of values) assert.match(line, /^\w+ (= )?'(?:[^'\\]|''|\\\\)*'$/);
+    for (const line of values) assert.match(line, /^[\w.]+ (= )?'(?:[^'\\]|''|\\\\)*'$/);
   });
 
   test('of a connection string escapes within the value, and again as a setting', () => {
@@ -195,7 +196,10 @@ describe('quoting', () => {
     );
     assert.ok(info.includes("passfile='/tmp/it\\'s a \\\\ file'"));
     const upstream = { host: '127.0.0.1', port: 5 };
-    const text = roleSettings(node, { otherVoters: [], upstream, passfile: "/a'b" });
+    const text = roleSettings(node, {
+      ...{ otherVoters: [], upstream, follows: true, clockOffsetMs: 0 },
+      passfile: "/a'b",
+    });
     assert.ok(text.includes(`passfile=''/a\\\\''b''`), text);
     assert.ok(!text.includes('password='), 'passwords stay in the passfile');
   });

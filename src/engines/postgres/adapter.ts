@@ -14,6 +14,7 @@ import { locateBinaries } from './binaries.ts';
 import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
 import { diagnosePostgres } from './diagnose.ts';
+import { applyRole } from './arbiter/fencing.ts';
 import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
 import { startInDoubtSweep, type InDoubtSweep } from './in-doubt.ts';
 import { LeaderSessions } from './leader-session.ts';
@@ -21,6 +22,7 @@ import { observeCluster } from './observe.ts';
 import type { PostgresOptions } from './options.ts';
 import { performAction } from './performing.ts';
 import { planSteps, type PostgresAction } from './plan.ts';
+import { planWanted } from './plan-wanted.ts';
 import { DATABASE, ROLE } from './roles.ts';
 import { routesOf, type RangePlaces } from './routes.ts';
 import { loadSecrets } from './secrets.ts';
@@ -29,7 +31,7 @@ import { prepareStorage, removeStorage } from './storage.ts';
 
 const CAPABILITIES: EngineCapabilities = {
   lifecycle: 'managed',
-  failover: 'none',
+  failover: 'orchestrated',
   survivalGoals: ['zone', 'region'],
   localities: ['global', 'regional'],
   localityMechanism: 'emulated',
@@ -83,11 +85,11 @@ function engineOf(cluster: Cluster): Engine {
       return orAborted(observeCluster(cluster), signal, 'observing the cluster');
     },
     plan: (desired, observed) => planSteps(desired, observed),
-    planWanted: () => [],
-    perform: async (step, desired): Promise<StepOutcome> => {
+    planWanted,
+    perform: async (step, desired, options = {}): Promise<StepOutcome> => {
       cluster.notStopping();
       const action = step.action as PostgresAction;
-      return { kind: await performAction({ cluster, ranges, desired }, action) };
+      return { kind: await performAction({ cluster, sessions, ranges, desired, options }, action) };
     },
     changes: () =>
       Promise.reject(
@@ -109,6 +111,11 @@ function engineOf(cluster: Cluster): Engine {
       password: cluster.server.secrets.application,
     }),
     noteActivity: () => heartbeats?.noteActivity(),
+    skewClock: async (name, offsetMs) => {
+      cluster.notStopping();
+      cluster.node(name).clockOffsetMs = offsetMs;
+      await applyRole(cluster, name);
+    },
     stop: () => {
       stopped ??= (async () => {
         cluster.beginStop();

@@ -1,7 +1,7 @@
 /** Short-lived superuser connections of the supervisor, straight to a node's own port. */
 import pg from 'pg';
 import type { Clock } from '../../kernel/clock.ts';
-import { isMeridianError, type MeridianError } from '../../kernel/errors.ts';
+import { isMeridianError, MeridianError } from '../../kernel/errors.ts';
 import { fromDriver } from './sqlstate.ts';
 import { DATABASE, ROLE } from './roles.ts';
 
@@ -9,6 +9,8 @@ export interface AdminTarget {
   readonly node: string;
   readonly port: number;
   readonly password: string;
+  /** False: an emulated partition lies between the arbiter and the node. */
+  readonly reachable?: () => boolean;
 }
 
 export interface AdminOptions {
@@ -23,6 +25,7 @@ export async function connectAdmin(
   target: AdminTarget,
   options: AdminOptions = {},
 ): Promise<pg.Client> {
+  if (target.reachable?.() === false) throw unreachableNode(target.node);
   const client = new pg.Client({
     host: '127.0.0.1',
     port: target.port,
@@ -46,6 +49,10 @@ export async function connectAdmin(
   } catch (error) {
     throw fromDriver(error, `connecting to ${target.node}`);
   }
+}
+
+export function unreachableNode(node: string): MeridianError {
+  return new MeridianError('ERR_ENGINE_UNAVAILABLE', `${node} cannot be reached`);
 }
 
 /** Connects, runs, disconnects; database errors become ours. */

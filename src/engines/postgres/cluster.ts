@@ -8,10 +8,16 @@
 import type { HostedProcess } from '../../kernel/host.ts';
 import { present } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
-import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
+import { Wakeup } from '../../kernel/wakeup.ts';
+import type { GroupSpec, NodeName, NodeSpec } from '../../topology/node.ts';
 import type { Address } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
+import type { NodeRepair } from '../snapshot.ts';
 import type { AdminTarget } from './admin.ts';
+import { newLease, type Lease } from './arbiter/lease.ts';
+import type { Leadership } from './arbiter/leadership.ts';
+import { newPulse, type Pulse } from './arbiter/pulse.ts';
+import { chooseUpstreams } from './arbiter/upstreams.ts';
 import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
 import type { ServerRole, ServerServices } from './server.ts';
 
@@ -19,8 +25,19 @@ export interface ClusterNode {
   readonly spec: NodeSpec;
   port: number;
   process: HostedProcess | undefined;
-  /** Somebody brings it back when it ends: nobody else may start it meanwhile. */
-  supervised: boolean;
+  /** Somebody looks after it for the rest of this run (keeper.ts). */
+  kept: boolean;
+  /** A start under way: whoever wants it to run waits for the same one. */
+  launching: Promise<void> | undefined;
+  /** It may not receive anything until the arbiter lets it: see arbiter/fencing.ts. */
+  fenced: boolean;
+  /** Of fault injection. */
+  clockOffsetMs: number;
+  repair: NodeRepair | undefined;
+  /** An operator wants it to be cloned, well or not. */
+  rebuildAsked: boolean;
+  /** Rung when there may be something to do for its keeper. */
+  readonly bell: Wakeup;
 }
 
 export interface ClusterGroup {
@@ -33,6 +50,17 @@ export interface ClusterGroup {
   connectionsMax: number;
   /** The subscription to the global tables was made or refreshed in this run. */
   globals: 'publisher' | 'subscribed' | 'none';
+  /** See StoredGroup. */
+  readonly excluded: Set<NodeName>;
+  unconfirmed: ReadonlySet<NodeName>;
+  voters: ReadonlySet<NodeName>;
+  /** Follower → whom it streams from. */
+  upstreams: ReadonlyMap<NodeName, NodeName>;
+  /** What the heartbeats see of the leader. */
+  readonly pulse: Pulse;
+  lease: Lease;
+  /** Of the machine in arbiter/; undefined before the first opening. */
+  leadership: Leadership | undefined;
 }
 
 export class Cluster {
@@ -42,6 +70,8 @@ export class Cluster {
   readonly services: EngineServices;
   /** Starts of servers under way; a stop waits for them, so that none comes up behind its back. */
   readonly launches = new Set<Promise<unknown>>();
+  /** Loops that look after nodes; they end by themselves once the engine stops. */
+  readonly keepers = new Set<Promise<unknown>>();
   readonly #stop = new AbortController();
   #stored: StoredCluster;
   #ports: Promise<void> = Promise.resolve();
@@ -71,21 +101,35 @@ export class Cluster {
     const { groups, primaryGroup } = desired;
     for (const spec of groups) {
       if (this.groups.has(spec.name)) continue;
-      const stored = this.#stored.groups[spec.name];
-      this.groups.set(spec.name, {
-        spec,
-        leader: leaderOf(spec, stored),
-        epoch: stored?.epoch ?? 0,
-        open: false,
-        settled: stored?.settled ?? false,
-        // A standby refuses to start with fewer than its leader ever had: lowering has no effect.
-        connectionsMax: Math.max(stored?.connectionsMax ?? 0, this.server.options.connectionsMax),
-        globals: spec.name === primaryGroup ? 'publisher' : 'none',
-      });
+      this.groups.set(spec.name, this.#groupOf(spec, spec.name === primaryGroup));
       for (const node of spec.nodes) {
-        this.nodes.set(node.name, { spec: node, port: 0, process: undefined, supervised: false });
+        this.nodes.set(node.name, nodeOf(node));
       }
+      this.chooseUpstreams(spec.name);
     }
+  }
+
+  #groupOf(spec: GroupSpec, publishes: boolean): ClusterGroup {
+    const stored = this.#stored.groups[spec.name];
+    const voters = spec.nodes.filter((node) => node.kind === 'voter').map((node) => node.name);
+    const leader = leaderOf(spec, stored);
+    return {
+      spec,
+      leader,
+      epoch: stored?.epoch ?? 0,
+      open: false,
+      settled: stored?.settled ?? false,
+      // A standby refuses to start with fewer than its leader ever had: lowering has no effect.
+      connectionsMax: Math.max(stored?.connectionsMax ?? 0, this.server.options.connectionsMax),
+      globals: publishes ? 'publisher' : 'none',
+      excluded: new Set(stored?.excluded ?? []),
+      unconfirmed: new Set(stored?.unconfirmed ?? []),
+      voters: new Set(stored?.voters ?? voters),
+      upstreams: new Map(),
+      pulse: newPulse(),
+      lease: newLease(leader, 0),
+      leadership: undefined,
+    };
   }
 
   group(name: string): ClusterGroup {
@@ -105,6 +149,74 @@ export class Cluster {
     return epoch;
   }
 
+  /**
+   * Somebody leads from now on: in one write with who may not be used any more, so that no crash leaves
+   * a leader whose predecessor could be started beside it.
+   */
+  async elect(
+    name: string,
+    to: {
+      readonly leader: NodeName;
+      readonly excluded: readonly NodeName[];
+      readonly voters?: readonly NodeName[];
+    },
+  ): Promise<void> {
+    const group = this.group(name);
+    const excluded = [...new Set([...group.excluded, ...to.excluded])].filter(
+      (node) => node !== to.leader,
+    );
+    const unconfirmed = excluded.filter(
+      (node) => group.unconfirmed.has(node) || !group.excluded.has(node),
+    );
+    await this.#persist(group, {
+      ...{ leader: to.leader, excluded, unconfirmed },
+      ...(to.voters === undefined ? {} : { voters: to.voters }),
+    });
+    group.leader = to.leader;
+    for (const node of excluded) group.excluded.add(node);
+    group.excluded.delete(to.leader);
+    group.unconfirmed = new Set(unconfirmed);
+    if (to.voters !== undefined) group.voters = new Set(to.voters);
+    this.chooseUpstreams(name);
+  }
+
+  /** The barrier of the elected leader is committed: who was excluded for it is dispensable. */
+  async confirm(name: string): Promise<void> {
+    const group = this.group(name);
+    if (group.unconfirmed.size === 0) return;
+    await this.#persist(group, { unconfirmed: [] });
+    group.unconfirmed = new Set();
+  }
+
+  /** Its data may not be used any more. Of a voter: only once another one has everything. */
+  async exclude(node: NodeName): Promise<void> {
+    const group = this.group(this.node(node).spec.group);
+    await this.#persist(group, { excluded: [...new Set([...group.excluded, node])] });
+    group.excluded.add(node);
+    this.chooseUpstreams(group.spec.name);
+  }
+
+  /** It has a whole copy again; to be called before it runs, since it confirms commits from then on. */
+  async include(node: NodeName): Promise<void> {
+    const group = this.group(this.node(node).spec.group);
+    const excluded = [...group.excluded].filter((one) => one !== node);
+    await this.#persist(group, { excluded });
+    group.excluded.delete(node);
+    this.chooseUpstreams(group.spec.name);
+  }
+
+  /** From who leads and who is fit now; those that need not move stay where they are. */
+  chooseUpstreams(name: string): void {
+    const group = this.group(name);
+    const unfit = group.spec.nodes
+      .map((node) => node.name)
+      .filter((node) => group.excluded.has(node) || this.node(node).process?.exit !== undefined);
+    group.upstreams = chooseUpstreams({
+      ...{ spec: group.spec, leader: group.leader, voters: group.voters },
+      ...{ unfit: new Set(unfit), current: group.upstreams },
+    });
+  }
+
   /** The group's data directories are complete and on disk. */
   async settle(name: string): Promise<void> {
     const group = this.group(name);
@@ -122,8 +234,8 @@ export class Cluster {
   /** From what is stored, not from memory: two changes of one group may be on their way at once. */
   async #persist(group: ClusterGroup, change: Partial<StoredGroup>): Promise<void> {
     const { leader, epoch, settled, connectionsMax, spec } = group;
-    const before = this.#stored.groups[spec.name] ?? { epoch, settled };
-    const next = { ...before, leader, connectionsMax, nodes: nodePlaces(spec), ...change };
+    const before = this.#stored.groups[spec.name] ?? { leader, epoch, settled };
+    const next = { ...before, connectionsMax, nodes: nodePlaces(spec), ...change };
     this.#stored = {
       ...this.#stored,
       groups: { ...this.#stored.groups, [spec.name]: next },
@@ -134,7 +246,25 @@ export class Cluster {
 
   admin(node: string): AdminTarget {
     const { port } = this.node(node);
-    return { node, port, password: this.server.secrets.administrator };
+    const reachable = (): boolean => this.reaches(node);
+    return { node, port, password: this.server.secrets.administrator, reachable };
+  }
+
+  /** Emulated partitions cut off the arbiter as well. */
+  reaches(node: string): boolean {
+    const { reaches } = this.services;
+    return reaches === undefined || reaches(this.node(node).spec.locality);
+  }
+
+  /** The machine under it is up: what is asked for there can be done. */
+  isUp(node: string): boolean {
+    return this.services.host.isDown?.(node) !== true;
+  }
+
+  /** Its process runs, for all that can be seen from here. */
+  runs(node: string): boolean {
+    const { process } = this.node(node);
+    return process !== undefined && process.exit === undefined;
   }
 
   /** How one node reaches another: through the emulated network. */
@@ -146,35 +276,22 @@ export class Cluster {
     });
   }
 
-  /**
-   * Whom a node streams from. Voters follow the leader. Non-voters follow a voting follower, never the
-   * leader: what they have, a voter has, so they cannot run ahead of the next leader and fork.
-   */
+  /** Whom a node streams from; undefined for the leader. See arbiter/upstreams.ts. */
   upstreamOf(node: string): string | undefined {
-    const { spec } = this.node(node);
-    const group = this.group(spec.group);
-    if (group.leader === node) return undefined;
-    if (spec.kind === 'voter') return group.leader;
-    const followers = group.spec.nodes.filter(
-      (other) => other.kind === 'voter' && other.name !== group.leader,
-    );
-    const nonVoters = group.spec.nodes.filter((other) => other.kind === 'non-voter');
-    const index = nonVoters.findIndex((other) => other.name === node);
-    return present(followers[index % followers.length], 'a voting follower').name;
+    return this.group(this.node(node).spec.group).upstreams.get(node);
   }
 
   async roleOf(node: string): Promise<ServerRole> {
-    const { spec } = this.node(node);
+    const { spec, fenced, clockOffsetMs } = this.node(node);
+    const { voters } = this.group(spec.group);
+    const otherVoters = voters.has(node) ? [...voters].filter((other) => other !== node) : [];
     const upstream = this.upstreamOf(node);
-    const otherVoters =
-      spec.kind === 'voter'
-        ? this.group(spec.group)
-            .spec.nodes.filter((other) => other.kind === 'voter' && other.name !== node)
-            .map((other) => other.name)
-        : [];
     return {
       otherVoters,
-      upstream: upstream === undefined ? undefined : await this.link(node, upstream),
+      // A port is known only once it was started in this run.
+      upstream: upstream === undefined || fenced ? undefined : await this.link(node, upstream),
+      follows: upstream !== undefined,
+      clockOffsetMs,
     };
   }
 
@@ -201,4 +318,19 @@ export class Cluster {
 function leaderOf(spec: GroupSpec, stored: StoredGroup | undefined): string {
   const known = spec.nodes.find((node) => node.name === stored?.leader) ?? spec.nodes[0];
   return present(known, 'a node').name;
+}
+
+function nodeOf(spec: NodeSpec): ClusterNode {
+  return {
+    spec,
+    port: 0,
+    process: undefined,
+    kept: false,
+    launching: undefined,
+    fenced: false,
+    clockOffsetMs: 0,
+    repair: undefined,
+    rebuildAsked: false,
+    bell: new Wakeup(),
+  };
 }

@@ -1,5 +1,6 @@
 /**
- * Writes each leader's clock into its group, so that every replica can prove how old it is. Frequent
+ * Beats of each leader: writes its clock into its group, so that every replica can prove how old it is;
+ * renews its lease in the same row; and shows the arbiter that it lives (arbiter/pulse.ts). Frequent
  * while somebody reads with bounded staleness, rare otherwise: each beat is a flush on every server of
  * the group (docs/decisions/0003). A rare beat costs correctness nothing: a replica that cannot prove
  * its freshness sends the reader to the leader.
@@ -10,6 +11,8 @@
  * On the same connection, now and then, idempotency keys whose time is over are removed: a bounded
  * number at a time, so that no beat comes late; a range that had more is swept again at the next beat.
  */
+import { beatOn } from './arbiter/beat.ts';
+import { BEAT_TIMEOUT_MS, STALL_MS } from './arbiter/pulse.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
 import type { LeaderSessions } from './leader-session.ts';
 
@@ -32,20 +35,20 @@ export function startHeartbeats(cluster: Cluster, sessions: LeaderSessions): Hea
   let activeUntil = 0;
   let wake = new AbortController();
 
-  const pause = async (): Promise<void> => {
-    const active = clock.monotonicMs() < activeUntil;
+  const pause = async (group: ClusterGroup): Promise<void> => {
+    const active = clock.monotonicMs() < activeUntil || group.pulse.misses > 0;
     const signal = AbortSignal.any([stopped.signal, ...(active ? [] : [wake.signal])]);
     await clock.sleep(active ? activeMs : idleMs, signal).catch(() => {});
   };
   const loops = [...cluster.groups.values()].map(async (group) => {
     let sweepAt = 0;
     while (!stopped.signal.aborted) {
-      await beat(sessions, group);
+      await beat({ cluster, sessions, stopped: stopped.signal }, group);
       if (clock.monotonicMs() >= sweepAt) {
         const full = await sweep(sessions, group);
         sweepAt = clock.monotonicMs() + (full ? 0 : SWEEP_INTERVAL_MS);
       }
-      await pause();
+      await pause(group);
     }
   });
   return {
@@ -64,17 +67,47 @@ export function startHeartbeats(cluster: Cluster, sessions: LeaderSessions): Hea
   };
 }
 
-async function beat(sessions: LeaderSessions, group: ClusterGroup): Promise<void> {
+interface Beating {
+  readonly cluster: Cluster;
+  readonly sessions: LeaderSessions;
+  readonly stopped: AbortSignal;
+}
+
+async function beat({ cluster, sessions, stopped }: Beating, group: ClusterGroup): Promise<void> {
+  const { clock } = cluster.services;
+  const { epoch, pulse } = group;
   if (!group.open) return;
-  // The leader is restarting or gone; its own supervision tells that. Replicas age meanwhile.
-  await sessions
-    .use(group, (client) =>
-      client.query({
-        name: 'beat',
-        text: 'UPDATE meridian.heartbeat SET at = clock_timestamp()',
-      }),
-    )
-    .catch(() => {});
+  const startedAt = clock.monotonicMs();
+  const overdue = new AbortController();
+  const cancel = clock.schedule(BEAT_TIMEOUT_MS, () => {
+    overdue.abort();
+  });
+  const answer = await Promise.race([
+    sessions.use(group, (client) => beatOn(cluster, group, client)).catch(() =>
+      // A partition is silent: what nobody can reach says nothing before the time is up.
+      cluster.reaches(group.leader) ? undefined : new Promise<undefined>(() => {}),
+    ),
+    new Promise<undefined>((resolve) => {
+      const either = AbortSignal.any([overdue.signal, stopped]);
+      either.addEventListener('abort', () => {
+        resolve(undefined);
+      });
+    }),
+  ]);
+  cancel();
+  const nowMs = clock.monotonicMs();
+  // Another leader, or another life of this one, has begun meanwhile: this beat was of the one before.
+  if (!group.open || group.epoch !== epoch || stopped.aborted) return;
+  if (answer === undefined) {
+    sessions.drop(group);
+    const stalled = nowMs - startedAt > BEAT_TIMEOUT_MS + STALL_MS;
+    if (!stalled) pulse.misses += 1;
+  } else {
+    pulse.misses = 0;
+    if (answer.voters > 0) pulse.aloneSinceMs = undefined;
+    else pulse.aloneSinceMs ??= nowMs;
+  }
+  if (pulse.misses > 0 || pulse.aloneSinceMs !== undefined) group.leadership?.bell.ring();
 }
 
 /** True: there may be more to remove. */

@@ -7,7 +7,8 @@
  */
 import type pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
-import { connectAdmin } from './admin.ts';
+import { socketOf } from './closing.ts';
+import { connectAdmin, unreachableNode } from './admin.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
 
 const STATEMENT_TIMEOUT_MS = 5_000;
@@ -29,6 +30,7 @@ export class LeaderSessions {
   /** Single statements only: others share the connection. Rejects when the leader cannot be asked. */
   async use<T>(group: ClusterGroup, run: (client: pg.Client) => Promise<T>): Promise<T> {
     if (this.#closed) throw new MeridianError('ERR_ENGINE_CLOSED', 'the engine is stopping');
+    if (!this.#cluster.reaches(group.leader)) throw unreachableNode(group.leader);
     const { name } = group.spec;
     let session = this.#sessions.get(name);
     if (session?.epoch !== group.epoch) {
@@ -42,6 +44,11 @@ export class LeaderSessions {
       if (this.#sessions.get(name) === session) this.#drop(name);
       throw error;
     }
+  }
+
+  /** The next use connects anew; statements under way fail. */
+  drop(group: ClusterGroup): void {
+    this.#drop(group.spec.name);
   }
 
   /** Ends all, for good; statements under way fail. */
@@ -61,6 +68,7 @@ export class LeaderSessions {
   #drop(name: string): void {
     const session = this.#sessions.get(name);
     this.#sessions.delete(name);
-    session?.client.then((client) => client.end()).catch(() => {});
+    // A connection to a server that hangs does not end by being asked to.
+    session?.client.then((client) => socketOf(client).destroy()).catch(() => {});
   }
 }

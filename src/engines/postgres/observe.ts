@@ -57,7 +57,10 @@ export async function observeCluster(cluster: Cluster): Promise<ClusterSnapshot>
       }),
     ),
     groups: byName(
-      groups.map(({ group, answer }) => observedGroup(group, { answer, globalLag, accounts })),
+      groups.map(({ group, answer }) => ({
+        ...observedGroup(group, { answer, globalLag, accounts }),
+        ...leadershipOf(cluster, group),
+      })),
     ),
     ranges: byName(groups.flatMap(({ group, answer }) => observedRanges(group, answer))),
   });
@@ -76,6 +79,7 @@ async function observeNode(cluster: Cluster, node: ClusterNode): Promise<Observe
     pid: running ? (node.process?.pid ?? null) : null,
     port: node.port,
     lagBytes: null,
+    ...repairOf(cluster, node, marker !== undefined),
   };
   const silent = { streaming: false, position: null, lagMs: null };
   if (!running) return { ...base, ...silent, role: 'down' };
@@ -84,6 +88,18 @@ async function observeNode(cluster: Cluster, node: ClusterNode): Promise<Observe
   } catch {
     return { ...base, ...silent, role: 'unknown' };
   }
+}
+
+/** Until its keeper begins, a copy that is lost waits for its turn. */
+function repairOf(
+  cluster: Cluster,
+  { spec, repair }: ClusterNode,
+  whole: boolean,
+): Pick<ObservedNode, 'repair'> {
+  if (repair !== undefined) return { repair: { ...repair } };
+  const { excluded, settled } = cluster.group(spec.group);
+  if (!excluded.has(spec.name) && (whole || !settled)) return {};
+  return { repair: { phase: 'lost', doneBytes: 0, totalBytes: null, sinceMs: 0 } };
 }
 
 async function askNode(cluster: Cluster, name: string): Promise<NodeAnswer> {
@@ -186,6 +202,23 @@ function observedGroup(
     globalLagBytes: seen.globalLag[subscriptionName(group.spec.name)] ?? null,
     accounts: group.globals === 'publisher' ? seen.accounts : null,
     inDoubt: seen.answer?.inDoubt ?? null,
+  };
+}
+
+function leadershipOf(cluster: Cluster, group: ClusterGroup): Partial<ObservedGroup> {
+  const { leadership, lease } = group;
+  if (leadership === undefined) return {};
+  const nowMs = cluster.services.clock.monotonicMs();
+  const holds = lease.validUntilMs > nowMs;
+  return {
+    operation: leadership.operation,
+    lease: {
+      holder: lease.holder,
+      tenureMs: holds ? Math.round(nowMs - lease.sinceMs) : 0,
+      remainingMs: holds ? Math.round(lease.validUntilMs - nowMs) : 0,
+    },
+    lastChange: leadership.lastChange,
+    leaderChanges: Object.fromEntries(leadership.changes),
   };
 }
 

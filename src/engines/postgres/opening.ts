@@ -7,40 +7,55 @@
  * the start of a term has the same purpose.)
  */
 import type pg from 'pg';
-import type { HostedProcess } from '../../kernel/host.ts';
 import { MeridianError } from '../../kernel/errors.ts';
 import { waitUntil } from '../../kernel/clock.ts';
 import { withAdmin } from './admin.ts';
+import { beatOn } from './arbiter/beat.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
 import { publisherStatements, schemaStatements } from './schema.ts';
 import { SCHEMA_VERSION, upgradesAfter } from './schema-upgrades.ts';
 import { ROLE } from './roles.ts';
+import { quorumCommit } from './quorum.ts';
 import { writeHostAccess } from './server.ts';
-import { slotName } from './settings.ts';
+import { makeSlots } from './slots.ts';
 
 const STREAMING_TIMEOUT_MS = 20_000;
 const ADMIT_TIMEOUT_MS = 5_000;
 
-export async function openGroup(cluster: Cluster, name: string): Promise<'done' | 'already-done'> {
+/** Only its group's Leadership calls this: nobody else opens a leader. */
+export async function openGroup(cluster: Cluster, name: string): Promise<void> {
   const group = cluster.group(name);
-  if (group.open) return 'already-done';
   const { process } = cluster.node(group.leader);
   await makeSlots(cluster, group);
   await withAdmin(cluster.admin(group.leader), async (client) => {
     const inDatabase = await ensureSchema(cluster, group, client);
     const epoch = await cluster.raiseEpoch(name, inDatabase);
-    await barrier(cluster, group, { client, epoch });
+    // The barrier.
+    await quorumCommit(cluster, group, {
+      client,
+      text: 'UPDATE meridian.group_state SET epoch = $1',
+      values: [epoch],
+    });
+    await firstLease(cluster, group, client);
     await admitApplication(cluster, group, client);
   });
-  // Brought back meanwhile: the barrier was its last life's, and the present one makes its own.
+  // It ended meanwhile: the barrier was its last life's, and the present one makes its own.
   if (process?.exit !== undefined || process !== cluster.node(group.leader).process) {
     throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${group.leader} ended while it was opened`);
   }
   group.open = true;
   cluster.services.onRoutes();
-  // The quorum has answered: a follower that is late holds back nobody's writes.
-  await awaitStreaming(cluster, group, process);
-  return 'done';
+}
+
+/** Two beats: the first tells the leader's clock, the second grants on it. */
+async function firstLease(
+  cluster: Cluster,
+  group: ClusterGroup,
+  client: pg.Client,
+): Promise<void> {
+  await client.query('SET synchronous_commit = local');
+  await beatOn(cluster, group, client);
+  await beatOn(cluster, group, client);
 }
 
 /** The epoch that the database knows; makes the schema, or brings it to this release's version. */
@@ -95,34 +110,6 @@ async function unconfirmed(client: pg.Client, run: () => Promise<void>): Promise
   await client.query('COMMIT');
 }
 
-async function barrier(
-  cluster: Cluster,
-  group: ClusterGroup,
-  commit: { readonly client: pg.Client; readonly epoch: number },
-): Promise<void> {
-  let cancelled = false;
-  const { client } = commit;
-  client.on('notice', (notice) => {
-    // 01000: the wait for the quorum was cancelled. The commit is local only, and no barrier.
-    if (notice.code === '01000') cancelled = true;
-  });
-  const timer = cluster.services.clock.schedule(STREAMING_TIMEOUT_MS, () => {
-    void client.end();
-  });
-  try {
-    await client.query('SET synchronous_commit = on');
-    await client.query('UPDATE meridian.group_state SET epoch = $1', [commit.epoch]);
-  } finally {
-    timer();
-  }
-  if (cancelled) {
-    throw new MeridianError(
-      'ERR_ENGINE_UNAVAILABLE',
-      `the quorum of ${group.spec.name} did not confirm its new epoch`,
-    );
-  }
-}
-
 /**
  * A leader starts closed to the application's role (settings.ts): a client whose route is a life old
  * knows the epoch that the database still shows, and would be let in before the barrier.
@@ -147,49 +134,12 @@ async function admitApplication(
 }
 
 /**
- * Every follower has a slot on its upstream, which keeps the log that it has not received. A follower
- * that is down gets its followers' slots when it is back; the leader's must be there.
+ * All followers that run are connected; one that is down does not hold the group back. The group is open
+ * before: a follower that is late holds back nobody's writes.
  */
-async function makeSlots(cluster: Cluster, group: ClusterGroup): Promise<void> {
-  const byUpstream = new Map<string, string[]>();
-  for (const { name } of group.spec.nodes) {
-    const upstream = cluster.upstreamOf(name);
-    if (upstream !== undefined)
-      byUpstream.set(upstream, [...(byUpstream.get(upstream) ?? []), name]);
-  }
-  await Promise.all(
-    [...byUpstream].map(async ([upstream, followers]) => {
-      try {
-        await makeSlotsOn(cluster, upstream, followers);
-      } catch (error) {
-        if (upstream === group.leader) throw error;
-        cluster.services.log.warn('no slots on a follower that is down', { node: upstream });
-      }
-    }),
-  );
-}
-
-/** Also when a node that others stream from comes back. */
-export async function makeSlotsOn(
-  cluster: Cluster,
-  upstream: string,
-  followers: readonly string[],
-): Promise<void> {
-  await withAdmin(cluster.admin(upstream), (client) =>
-    client.query(
-      `SELECT pg_create_physical_replication_slot(name) FROM unnest($1::text[]) AS name
-       WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = name)`,
-      [followers.map(slotName)],
-    ),
-  );
-}
-
-/** All followers that run are connected; one that is down does not hold the group back. */
-async function awaitStreaming(
-  cluster: Cluster,
-  group: ClusterGroup,
-  leader: HostedProcess | undefined,
-): Promise<void> {
+export async function awaitStreaming(cluster: Cluster, name: string): Promise<void> {
+  const group = cluster.group(name);
+  const leader = cluster.node(group.leader).process;
   const followers = group.spec.nodes.filter((node) => node.name !== group.leader);
   await Promise.all(
     followers.map(async (node) => {
@@ -203,7 +153,7 @@ async function awaitStreaming(
           },
           () =>
             // With the leader gone there is nothing to stream from, and it must be brought back.
-            leader?.exit !== undefined || cluster.node(node.name).process?.exit !== undefined
+            leader?.exit !== undefined || !cluster.runs(node.name)
               ? true
               : streams(cluster, node.name),
         );

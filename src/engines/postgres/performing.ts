@@ -4,15 +4,16 @@
  */
 import type pg from 'pg';
 import { unreachable } from '../../kernel/assert.ts';
-import type { DesiredState, StepOutcome } from '../engine.ts';
+import type { DesiredState, PerformOptions, StepOutcome } from '../engine.ts';
 import { withAdmin } from './admin.ts';
 import type { Cluster } from './cluster.ts';
 import { fenceOf } from './fence-rules.ts';
 import { subscribeGlobals } from './globals.ts';
 import { initialiseGroup, settleGroup } from './initialise.ts';
 import { applyMigrations, databaseTarget, ensureRange, rangeTarget } from './migrating.ts';
+import type { LeaderSessions } from './leader-session.ts';
 import { startNode } from './nodes.ts';
-import { openGroup } from './opening.ts';
+import { openLeadership, rebuildNode, recoverGroup, switchOver } from './operating.ts';
 import { patiently } from './patience.ts';
 import type { PostgresAction } from './plan.ts';
 import { rehearse } from './rehearsal.ts';
@@ -21,8 +22,10 @@ import { stopStray } from './server.ts';
 
 export interface Performing {
   readonly cluster: Cluster;
+  readonly sessions: LeaderSessions;
   readonly ranges: RangePlaces;
   readonly desired: DesiredState;
+  readonly options: PerformOptions;
 }
 
 export async function performAction(
@@ -40,7 +43,13 @@ export async function performAction(
     case 'start-node':
       return startNode(cluster, action.node);
     case 'open-group':
-      return openGroup(cluster, action.group);
+      return openLeadership(on, action.group);
+    case 'rebuild-node':
+      return rebuildNode(on, action);
+    case 'switchover':
+      return switchOver(on, action);
+    case 'recover-group':
+      return recoverGroup(on, action.group);
     case 'rehearse-migrations':
       await onLeader(cluster, desired.primaryGroup, (client) =>
         patiently(cluster.services, () => rehearse(client, desired)),

@@ -19,6 +19,15 @@ export interface StoredGroup {
   readonly connectionsMax: number;
   /** Which servers hold its data, and where; absent in data of before this was written. */
   readonly nodes?: Readonly<Record<NodeName, string>>;
+  /** Servers whose data may not be used any more: they are cloned before they run again. */
+  readonly excluded?: readonly NodeName[];
+  /**
+   * Those of them that an election excluded whose leader's barrier is not known to be committed: they may
+   * have acknowledged commits that no other copy has.
+   */
+  readonly unconfirmed?: readonly NodeName[];
+  /** Who votes, where that is not who is declared to: after a recovery by force. */
+  readonly voters?: readonly NodeName[];
 }
 
 export interface StoredCluster {

@@ -5,17 +5,29 @@
  * The database can only be asked once it runs, so the migrations and ranges of a group that is not
  * open yet are planned as steps that look first and may find nothing to do.
  */
-import { MeridianError } from '../../kernel/errors.ts';
 import type { MigrationFile } from '../../migrations/files.ts';
-import type { GroupSpec } from '../../topology/node.ts';
+import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
 import type { DesiredState, EngineStep } from '../engine.ts';
-import type { AppliedMigration, ClusterSnapshot, ObservedGroup } from '../snapshot.ts';
+import type {
+  AppliedMigration,
+  ClusterSnapshot,
+  ObservedGroup,
+  ObservedNode,
+} from '../snapshot.ts';
 
 export type PostgresAction =
   | { readonly kind: 'create-group'; readonly group: string }
   | { readonly kind: 'settle-group'; readonly group: string }
   | { readonly kind: 'start-node'; readonly node: string }
   | { readonly kind: 'open-group'; readonly group: string }
+  | {
+      readonly kind: 'rebuild-node';
+      readonly node: string;
+      /** Also when it is well. */
+      readonly anyway?: boolean;
+    }
+  | { readonly kind: 'switchover'; readonly group: string; readonly to: string }
+  | { readonly kind: 'recover-group'; readonly group: string }
   | { readonly kind: 'rehearse-migrations' }
   | { readonly kind: 'migrate-database'; readonly group: string }
   | { readonly kind: 'prepare-range'; readonly range: string; readonly group: string }
@@ -38,10 +50,10 @@ export function planSteps(desired: DesiredState, observed: ClusterSnapshot): Ste
 
 function groupSteps(group: GroupSpec, observed: ClusterSnapshot): Step[] {
   const seen = observed.groups[group.name];
-  const complete = group.nodes.filter((node) => observed.nodes[node.name]?.initialised === true);
+  const settled = seen?.settled === true;
+  const lost = group.nodes.filter((node) => observed.nodes[node.name]?.initialised !== true);
   const steps: Step[] = [];
-  if (complete.length < group.nodes.length) {
-    if (seen?.settled === true) throw lostData(group, observed);
+  if (lost.length > 0 && !settled) {
     steps.push({
       id: `create-group:${group.name}`,
       summary: `create ${group.name}: ${String(group.nodes.length)} servers`,
@@ -59,8 +71,10 @@ function groupSteps(group: GroupSpec, observed: ClusterSnapshot): Step[] {
       action: { kind: 'settle-group', group: group.name },
     });
   }
+  // Of an open group those that are down have somebody who looks after them.
   const starts = group.nodes
-    .filter((node) => observed.nodes[node.name]?.running !== true)
+    .filter((node) => seen?.open !== true && observed.nodes[node.name]?.running !== true)
+    .filter((node) => !settled || isWhole(observed.nodes[node.name]))
     .map((node): Step => ({
       id: `start-node:${node.name}`,
       summary: `start ${node.name}`,
@@ -78,7 +92,24 @@ function groupSteps(group: GroupSpec, observed: ClusterSnapshot): Step[] {
       action: { kind: 'open-group', group: group.name },
     });
   }
-  return steps;
+  if (!settled) return steps;
+  const unfit = group.nodes.filter((node) => !isWhole(observed.nodes[node.name]));
+  return [...steps, ...unfit.map((node) => rebuildStep(node, `open-group:${group.name}`))];
+}
+
+/** A copy that is lost or may not be used is made anew from another, once there is a leader. */
+function rebuildStep(node: NodeSpec, after: string): Step {
+  return {
+    id: `rebuild-node:${node.name}`,
+    summary: `clone ${node.name} from another copy`,
+    effect: 'data-movement',
+    after: [after],
+    action: { kind: 'rebuild-node', node: node.name },
+  };
+}
+
+function isWhole(node: ObservedNode | undefined): boolean {
+  return node?.initialised === true && node.repair === undefined;
 }
 
 function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
@@ -164,17 +195,5 @@ function migrationsPending(
 function pending(applied: readonly AppliedMigration[], files: readonly MigrationFile[]): boolean {
   return files.some(
     (file) => !applied.some((one) => one.name === file.name && one.checksum === file.checksum),
-  );
-}
-
-function lostData(group: GroupSpec, observed: ClusterSnapshot): MeridianError {
-  const missing = group.nodes
-    .filter((node) => observed.nodes[node.name]?.initialised !== true)
-    .map((node) => node.name)
-    .join(', ');
-  return new MeridianError(
-    'ERR_ENGINE_UNSUPPORTED',
-    `the data of ${missing} is gone and this release cannot rebuild a replica`,
-    { remedy: 'Restore the folder from a backup, or start with --fresh to discard all data.' },
   );
 }

@@ -14,21 +14,21 @@ import { SQLSTATE_SOILED, SQLSTATE_STALE_ROUTE, SQLSTATE_TOO_STALE } from './sql
 
 const globals = quoteIdentifier(GLOBAL_SCHEMA);
 
-const STALE = `RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_STALE_ROUTE}', MESSAGE =`;
+export const STALE = `RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_STALE_ROUTE}', MESSAGE =`;
 
 /** `v` holds the group's name and epoch, and the range's epoch and state: one row, always. */
 const LOOK = `SELECT g.name, g.epoch, r.epoch AS range_epoch, r.state INTO v
   FROM meridian.group_state g LEFT JOIN meridian.range r ON r.name = p_range;`;
 
 /** First of all: another role may not even read what the other checks need. */
-const CHECK_ROLE = `
+export const CHECK_ROLE = `
   IF current_user <> session_user THEN
     RAISE EXCEPTION USING ERRCODE = '${SQLSTATE_SOILED}',
       MESSAGE = 'the connection has been left with another role';
   END IF;`;
 
 /** In the transaction's own snapshot, on leaders and replicas alike. */
-const CHECK_PLACE = `
+export const CHECK_PLACE = `
   IF v.name IS DISTINCT FROM p_group THEN
     ${STALE} pg_catalog.format('this node belongs to group %s, not %s', v.name, p_group);
   END IF;
@@ -38,7 +38,7 @@ const CHECK_PLACE = `
   END IF;`;
 
 /** For the transaction alone; an account that is not given is '', which the tenant fence denies. */
-const USE_SCOPE = `
+export const USE_SCOPE = `
   PERFORM pg_catalog.set_config('search_path',
     CASE WHEN p_range IS NULL THEN '' ELSE pg_catalog.quote_ident(p_range) || ', ' END
       || '${globals}, pg_temp', true);

@@ -4,7 +4,7 @@
  * Signals are PostgreSQL's own (docs, 18.5): SIGINT is the fast shutdown, which on a leader first ships
  * everything to its standbys; SIGQUIT is the immediate one, which the next start recovers from.
  */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../kernel/clock.ts';
 import { MeridianError } from '../../kernel/errors.ts';
@@ -29,7 +29,6 @@ export async function startServer(
 ): Promise<HostedProcess> {
   const paths = nodePaths(services.storage, node.name);
   await stopStray(services, node.name);
-  await writePassfile(services, node.name);
   await replaceFile(
     services.account,
     join(paths.data, 'postgresql.conf'),
@@ -39,9 +38,9 @@ export async function startServer(
     }),
   );
   // A leader lets the application in after its barrier alone (opening.ts).
-  await writeHostAccess(services, node.name, { application: start.role.upstream !== undefined });
+  await writeHostAccess(services, node.name, { application: start.role.follows });
   await writeRole(services, node, start.role);
-  await markFollower(services, node, start.role.upstream !== undefined);
+  if (start.role.follows) await markFollower(services, node);
   return services.host.spawn({
     name: node.name,
     command: services.binaries.postgres,
@@ -62,27 +61,28 @@ export async function writeHostAccess(
   await replaceFile(services.account, join(data, 'pg_hba.conf'), hostAccess(admitted));
 }
 
-/** The part of the configuration that changes with the node's role; a reload applies it. */
+/**
+ * The part of the configuration that changes with the node's role; a reload applies it. A fenced one
+ * loses its replication password first: a receiver that is just being started cannot get in any more.
+ */
 export async function writeRole(
   services: ServerServices,
   node: NodeSpec,
   role: ServerRole,
 ): Promise<void> {
   const paths = nodePaths(services.storage, node.name);
+  const fenced = role.follows && role.upstream === undefined;
+  await writePassfile(services, node.name, fenced ? 'nothing' : 'replication');
   const text = roleSettings(node, { ...role, passfile: paths.passfile });
   await replaceFile(services.account, join(paths.data, 'role.conf'), text);
 }
 
-async function markFollower(
-  services: ServerServices,
-  node: NodeSpec,
-  follower: boolean,
-): Promise<void> {
+/**
+ * It starts in recovery and stays there. A leader's is never removed here: one that was elected and not
+ * promoted yet starts in recovery too, and PostgreSQL removes the file when it is promoted.
+ */
+async function markFollower(services: ServerServices, node: NodeSpec): Promise<void> {
   const file = join(nodePaths(services.storage, node.name).data, 'standby.signal');
-  if (!follower) {
-    await rm(file, { force: true });
-    return;
-  }
   await writeFile(file, '', { mode: 0o600 });
   await giveTo(services.account, file);
 }

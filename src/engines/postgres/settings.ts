@@ -82,6 +82,8 @@ export function mainSettings(node: NodeSpec, port: number, options: PostgresOpti
     max_pred_locks_per_transaction: '64',
     // Passwords are 192 random bits: stretching them costs each connection milliseconds for nothing.
     scram_iterations: '1',
+    // Read by the functions of schema-lease.ts.
+    'meridian.clock_offset_max_ms': String(options.clockOffsetMaxMs),
     timezone: 'UTC',
     log_timezone: 'UTC',
     // Statements and their parameters may hold secrets and row values: errors are logged without them.
@@ -97,17 +99,23 @@ export function mainSettings(node: NodeSpec, port: number, options: PostgresOpti
 export interface RoleSettings {
   /** The other voters: quorum is any one of them. Empty on a non-voter. */
   readonly otherVoters: readonly string[];
-  /** Where a follower streams from; undefined on a leader. */
+  /** Where a follower streams from; undefined on a leader, and on a follower that is fenced. */
   readonly upstream: Address | undefined;
+  /** It follows, or will when its fence is lifted. */
+  readonly follows: boolean;
   readonly passfile: string;
+  /** Of fault injection: how far its clock is moved. */
+  readonly clockOffsetMs: number;
 }
 
 export function roleSettings(node: NodeSpec, role: RoleSettings): string {
   const names = role.otherVoters.map((name) => `"${name}"`).join(', ');
   return render({
     synchronous_standby_names: names === '' ? '' : `ANY 1 (${names})`,
+    'meridian.clock_offset_ms': String(role.clockOffsetMs),
     ...(role.upstream === undefined
-      ? {}
+      ? // What it has received is replayed at once, whoever reads: its position decides an election.
+        { max_standby_streaming_delay: '0' }
       : {
           primary_conninfo: connectionInfo(role.upstream, {
             user: ROLE.replication,

@@ -9,6 +9,8 @@ export const SQLSTATE_STALE_ROUTE = 'MR001';
 export const SQLSTATE_TOO_STALE = 'MR002';
 /** The connection is not as it was when it was opened. */
 export const SQLSTATE_SOILED = 'MR003';
+/** The node may be the leader, and has no lease that proves it: see arbiter/lease.ts. */
+export const SQLSTATE_NO_LEASE = 'MR004';
 /** Raised by `claim_key`; see schema-idempotency.ts. */
 export const SQLSTATE_KEY_USED = 'MR010';
 
@@ -16,6 +18,7 @@ const BY_STATE: Readonly<Record<string, ErrorCode>> = {
   [SQLSTATE_STALE_ROUTE]: 'ERR_ENGINE_STALE_ROUTE',
   [SQLSTATE_TOO_STALE]: 'ERR_ENGINE_TOO_STALE',
   [SQLSTATE_SOILED]: 'ERR_ENGINE_UNAVAILABLE',
+  [SQLSTATE_NO_LEASE]: 'ERR_ENGINE_NO_NODE',
   [SQLSTATE_KEY_USED]: 'ERR_IDEMPOTENCY_KEY_USED',
   '40001': 'ERR_ENGINE_SERIALIZATION',
   '40P01': 'ERR_ENGINE_SERIALIZATION',

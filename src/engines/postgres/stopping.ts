@@ -8,10 +8,16 @@ import type { Cluster, ClusterNode } from './cluster.ts';
 /** Three stages within five seconds of Ctrl-C, with room for the rest of the platform. */
 const STAGE_TIMEOUT_MS = 1_000;
 const QUIT_TIMEOUT_MS = 500;
+const LOOPS_TIMEOUT_MS = 300;
 
 export async function stopServers(cluster: Cluster): Promise<void> {
   // What is being started ends by itself (nodes.ts): after this every process is known.
   await Promise.allSettled(cluster.launches);
+  // An effect that waits for a server ends with that server at the latest.
+  const loops = [...cluster.groups.values()].map((group) => group.leadership?.ended());
+  for (const node of cluster.nodes.values()) node.bell.ring();
+  const ended = Promise.allSettled([...loops, ...cluster.keepers]);
+  await Promise.race([ended, cluster.services.clock.sleep(LOOPS_TIMEOUT_MS)]);
   const nodes = [...cluster.nodes.values()];
   const leads = (node: ClusterNode): boolean =>
     cluster.group(node.spec.group).leader === node.spec.name;

@@ -1,0 +1,119 @@
+/**
+ * From a lost leader to an elected one.
+ *
+ * A process that ended is started in place first: its data is whole, and that is quicker than to clone
+ * it anew. What cannot be started or does not answer is succeeded: both other voters are fenced, and the
+ * more advanced one is elected (election.ts). Nothing is given up before that is written down; from
+ * then on the old leader's data is not used any more.
+ */
+import { isMeridianError } from '../../../kernel/errors.ts';
+import { withAdmin } from '../admin.ts';
+import { makeSlots } from '../slots.ts';
+import { elect, type Candidate } from './election.ts';
+import { fenceStandby, follow } from './fencing.ts';
+import type { GroupEvent } from './group-machine.ts';
+import type { Leadership } from './leadership.ts';
+import { ensureRunning } from './running.ts';
+
+/** Crash recovery of a leader takes a fraction of a second; what takes longer is succeeded. */
+const RESTART_PATIENCE_MS = 4_000;
+const ANSWER_TIMEOUT_MS = 500;
+/** Between two tries while there is no quorum. */
+const AGAIN_MS = 250;
+
+export async function restartLeader(of: Leadership): Promise<GroupEvent> {
+  const { group } = of;
+  const { cluster } = of.services;
+  closeFor(of);
+  if (!cluster.reaches(group.leader)) return 'does-not-come';
+  if (cluster.runs(group.leader)) return (await answers(of)) ? 'answers' : 'does-not-come';
+  // At a start there is no hurry, and nobody who could lead instead: all are just starting.
+  const patience = of.cause === 'started' ? {} : { patienceMs: RESTART_PATIENCE_MS };
+  try {
+    await ensureRunning(cluster, group.leader, patience);
+    return 'answers';
+  } catch (error) {
+    if (isMeridianError(error)) of.failure = error;
+    // Half-started it must not come up behind its successor's back.
+    if (cluster.reaches(group.leader)) cluster.node(group.leader).process?.signalTree('SIGKILL');
+    return 'does-not-come';
+  }
+}
+
+/** Nobody is served until the group is opened again; clients wait for the next view. */
+export function closeFor(of: Leadership): void {
+  const { cluster } = of.services;
+  if (!of.group.open) return;
+  of.group.open = false;
+  cluster.services.onRoutes();
+}
+
+async function answers(of: Leadership): Promise<boolean> {
+  const { cluster } = of.services;
+  const asked = withAdmin(cluster.admin(of.group.leader), (client) => client.query('SELECT 1'), {
+    statementTimeoutMs: ANSWER_TIMEOUT_MS,
+  }).then(
+    () => true,
+    () => false,
+  );
+  const late = cluster.services.clock.sleep(ANSWER_TIMEOUT_MS).then(() => false);
+  return Promise.race([asked, late]);
+}
+
+export async function fenceAndElect(of: Leadership): Promise<GroupEvent> {
+  const { group } = of;
+  const { cluster } = of.services;
+  closeFor(of);
+  const others = [...group.voters].filter((name) => name !== group.leader);
+  const candidates = await Promise.all(
+    others.map(async (node): Promise<Candidate> => {
+      if (group.unconfirmed.has(node)) {
+        return { node, position: undefined, excluded: 'unconfirmed' };
+      }
+      if (group.excluded.has(node)) return { node, position: undefined, excluded: 'confirmed' };
+      return { node, position: await positionOf(of, node), excluded: 'no' };
+    }),
+  );
+  const election = elect(candidates);
+  if (election.kind === 'not-elected') {
+    of.detail = election.why;
+    return 'not-elected';
+  }
+  const old = group.leader;
+  cluster.services.log.warn('a successor is elected', {
+    ...{ group: group.spec.name, from: old, to: election.winner, cause: of.cause },
+    positions: candidates.map(({ node, position }) => `${node} ${String(position)}`),
+  });
+  await cluster.elect(group.spec.name, { leader: election.winner, excluded: [old] });
+  cluster.node(election.winner).fenced = false;
+  await makeSlots(cluster, group).catch(() => {});
+  await followOthers(of);
+  return 'elected';
+}
+
+async function positionOf(of: Leadership, node: string): Promise<bigint | undefined> {
+  try {
+    return await fenceStandby(of.services.cluster, node);
+  } catch (error) {
+    of.failure = isMeridianError(error) ? error : of.failure;
+    return undefined;
+  }
+}
+
+/**
+ * Non-voters leave the elected one before it is promoted: in the moment before its barrier it has no
+ * quorum, and they must not have what no other voter has (docs/decisions/0004).
+ */
+export async function followOthers(of: Leadership): Promise<void> {
+  const { group } = of;
+  const { cluster } = of.services;
+  const others = group.spec.nodes.map((node) => node.name).filter((name) => name !== group.leader);
+  await Promise.all(others.map((name) => follow(cluster, name).catch(() => {})));
+}
+
+/** Two voters are missing. Whoever returns first is found by trying again. */
+export async function waitForQuorum(of: Leadership): Promise<GroupEvent> {
+  const { clock } = of.services.cluster.services;
+  await of.bell.wait(clock, AGAIN_MS, of.services.cluster.stopSignal);
+  return 'again';
+}

@@ -1,0 +1,184 @@
+/**
+ * Runs one group's machine (group-machine.ts): does what the phase asks for, takes the event that comes
+ * of it to the table, and goes on, for as long as the engine runs. One actor per group: nobody else
+ * starts, promotes or opens a leader.
+ *
+ * An effect never throws for what failures may bring; it ends in an event. What cannot be helped by
+ * trying again (data of another release) ends the wait of whoever asked for the first opening.
+ */
+import { isMeridianError, MeridianError, messageOf } from '../../../kernel/errors.ts';
+import { Wakeup } from '../../../kernel/wakeup.ts';
+import type { NodeName } from '../../../topology/node.ts';
+import type { GroupOperation, LeaderChange } from '../../snapshot.ts';
+import type { Cluster, ClusterGroup } from '../cluster.ts';
+import type { LeaderSessions } from '../leader-session.ts';
+import { EFFECTS } from './effects.ts';
+import { transition, type GroupEvent, type GroupPhase } from './group-machine.ts';
+import { operationOf } from './operation.ts';
+
+export interface ArbiterServices {
+  readonly cluster: Cluster;
+  readonly sessions: LeaderSessions;
+}
+
+/** A planned change that somebody waits for. */
+export interface Switchover {
+  readonly to: NodeName;
+  readonly onPhase: (phase: string) => void;
+  readonly finish: (failure: MeridianError | undefined) => void;
+}
+
+/** After so many failed rounds in a row the first opening is given up. */
+const START_ROUNDS_MAX = 6;
+
+export class Leadership {
+  readonly services: ArbiterServices;
+  readonly group: ClusterGroup;
+  readonly bell = new Wakeup();
+  phase: GroupPhase = 'restarting';
+  /** Why the leader is being changed or brought back: 'started', 'died', 'silent', 'isolated', … */
+  cause = 'started';
+  /** For a person: what the phase waits for. */
+  detail = '';
+  phaseSinceMs: number;
+  /** When what is going on was noticed. */
+  noticedAtMs: number;
+  /** Who led before, until the group is open again. */
+  previous: NodeName | undefined;
+  switchover: Switchover | undefined;
+  lastChange: LeaderChange | undefined;
+  readonly changes = new Map<string, number>();
+  /** The last failure that came in the way of opening; told when the start is given up. */
+  failure: MeridianError | undefined;
+  #failedRounds = 0;
+  #everOpen = false;
+  readonly #opened: Promise<void>;
+  #settleOpened: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(services: ArbiterServices, group: ClusterGroup) {
+    this.services = services;
+    this.group = group;
+    const now = services.cluster.services.clock.monotonicMs();
+    this.phaseSinceMs = now;
+    this.noticedAtMs = now;
+    this.#opened = new Promise((resolve, reject) => {
+      this.#settleOpened = { resolve, reject };
+    });
+    this.#opened.catch(() => {});
+  }
+
+  /** Resolves once the group is open for the first time; rejects when the start is given up. */
+  start(): Promise<void> {
+    this.#running ??= this.#run();
+    return this.#opened;
+  }
+
+  /** After the engine began to stop: resolves when nothing is under way any more. */
+  async ended(): Promise<void> {
+    this.bell.ring();
+    await this.#running;
+  }
+
+  /** Undefined while the group is open and nothing is asked of it. */
+  get operation(): GroupOperation | undefined {
+    return operationOf(this, this.services.cluster);
+  }
+
+  /** Resolves when `to` leads and the group is open; rejects with why it does not. */
+  switchTo(to: NodeName, onPhase: (phase: string) => void): Promise<void> {
+    if (this.switchover !== undefined || this.phase !== 'open') {
+      const { name } = this.group.spec;
+      const message = `${name} is busy: ${this.switchover === undefined ? this.phase : 'a switchover is under way'}`;
+      return Promise.reject(new MeridianError('ERR_OPERATION_REFUSED', message));
+    }
+    return new Promise((resolve, reject) => {
+      const finish = (failure: MeridianError | undefined): void => {
+        this.switchover = undefined;
+        if (failure === undefined) resolve();
+        else reject(failure);
+      };
+      this.switchover = { to, onPhase, finish };
+      this.bell.ring();
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { cluster } = this.services;
+    while (!cluster.stopping) {
+      const event = await this.#perform();
+      if (cluster.stopping) break;
+      this.#take(event);
+    }
+    const closed = new MeridianError('ERR_ENGINE_CLOSED', 'the engine is stopping');
+    this.#settleOpened?.reject(closed);
+    this.switchover?.finish(closed);
+  }
+
+  async #perform(): Promise<GroupEvent> {
+    const { cluster } = this.services;
+    const { log, onPhase } = cluster.services;
+    const { phase } = this;
+    try {
+      if (phase !== 'open') await onPhase?.('leadership', phase);
+      return await EFFECTS[phase].run(this);
+    } catch (error) {
+      if (cluster.stopping) return EFFECTS[phase].failed;
+      if (!isMeridianError(error)) log.error('a phase failed', { phase, error: messageOf(error) });
+      this.failure = isMeridianError(error)
+        ? error
+        : new MeridianError('ERR_INTERNAL', messageOf(error), { cause: error });
+      this.detail = this.failure.message.split('\n')[0] ?? '';
+      return EFFECTS[phase].failed;
+    }
+  }
+
+  #take(event: GroupEvent): void {
+    const { clock, log } = this.services.cluster.services;
+    const before = this.phase;
+    const next = transition(before, event);
+    if (before === 'open' && next !== 'open') {
+      this.noticedAtMs = clock.monotonicMs();
+      this.previous = this.group.leader;
+    }
+    this.phase = next;
+    if (next === before) return;
+    this.phaseSinceMs = clock.monotonicMs();
+    const { name } = this.group.spec;
+    log.info('leadership', { group: name, from: before, event, to: next, cause: this.cause });
+    this.switchover?.onPhase(next);
+    if (next === 'open') this.#nowOpen();
+    else if (next === 'restarting') this.#another();
+  }
+
+  #nowOpen(): void {
+    this.#failedRounds = 0;
+    this.#everOpen = true;
+    this.detail = '';
+    this.#settleOpened?.resolve();
+    this.#settleOpened = undefined;
+    const { switchover } = this;
+    if (switchover === undefined) return;
+    const done = switchover.to === this.group.leader;
+    switchover.finish(done ? undefined : notSwitched(this, switchover.to));
+  }
+
+  /** Before the first opening failures are told; later ones are gone on with for ever. */
+  #another(): void {
+    this.#failedRounds += 1;
+    const { failure } = this;
+    if (this.#everOpen || failure === undefined) return;
+    const hopeless = failure.code === 'ERR_DATA_VERSION' || failure.code === 'ERR_ENGINE_CLOSED';
+    if (!hopeless && this.#failedRounds < START_ROUNDS_MAX) return;
+    this.#settleOpened?.reject(failure);
+    this.#settleOpened = undefined;
+  }
+}
+
+function notSwitched({ group, failure }: Leadership, to: NodeName): MeridianError {
+  return new MeridianError(
+    'ERR_OPERATION_REFUSED',
+    `${group.spec.name} is led by ${group.leader}, not by ${to}: ${failure?.message ?? 'it was taken back'}`,
+    { cause: failure },
+  );
+}

@@ -1,0 +1,153 @@
+/**
+ * Makes a replica anew from another copy. Steps, each of which finds what the one before left if the
+ * supervisor dies in between:
+ *
+ *   exclude   of a voter: it ends, then one commit is confirmed by a quorum without it, so that another
+ *             voter has everything it may have confirmed; only then it is written down as excluded
+ *   copy      BASE_BACKUP into a folder beside its own, which takes that one's place when it is whole
+ *   include   written down as whole before it runs: from its first connection on it confirms commits
+ *   start     as a follower; it catches up by itself
+ *
+ * The copy is taken from a voting standby when there is one that is well, else from the leader: its
+ * customers wait for the leader.
+ */
+import { waitUntil } from '../../../kernel/clock.ts';
+import { MeridianError } from '../../../kernel/errors.ts';
+import type { NodeName } from '../../../topology/node.ts';
+import type { NodeRepair } from '../../snapshot.ts';
+import { withAdmin } from '../admin.ts';
+import { cloneNode } from '../backup/clone.ts';
+import type { Cluster, ClusterNode } from '../cluster.ts';
+import { remakeSlot } from '../slots.ts';
+import { confirmedByQuorum } from '../quorum.ts';
+import { stopStray } from '../server.ts';
+import { ensureRunning } from './running.ts';
+
+const END_TIMEOUT_MS = 3_000;
+const CATCH_UP_TIMEOUT_MS = 60_000;
+
+/** Rejects with what stands in the way; whoever calls tries again. */
+export async function rebuild(cluster: Cluster, name: NodeName): Promise<void> {
+  const node = cluster.node(name);
+  const { clock, log } = cluster.services;
+  const startedAt = clock.monotonicMs();
+  const told = (
+    phase: NodeRepair['phase'],
+    bytes?: Pick<NodeRepair, 'doneBytes' | 'totalBytes'>,
+  ): void => {
+    const { doneBytes, totalBytes } = bytes ?? node.repair ?? { doneBytes: 0, totalBytes: null };
+    const sinceMs = Math.round(clock.monotonicMs() - startedAt);
+    node.repair = { phase, doneBytes, totalBytes, sinceMs };
+  };
+  const step = async (phase: NodeRepair['phase']): Promise<void> => {
+    told(phase);
+    await cluster.services.onPhase?.('rebuild', phase);
+  };
+  await step('lost');
+  await endProcess(cluster, node);
+  if (!cluster.group(node.spec.group).excluded.has(name)) {
+    await step('excluding');
+    await excludeSafely(cluster, node);
+  }
+  await step('copying');
+  await copy(cluster, node, (doneBytes, totalBytes) => {
+    told('copying', { doneBytes, totalBytes });
+  });
+  await step('starting');
+  await cluster.include(name);
+  node.fenced = false;
+  await ensureRunning(cluster, name);
+  await step('catching-up');
+  await waitUntil(
+    clock,
+    {
+      what: `${name} to stream`,
+      timeoutMs: CATCH_UP_TIMEOUT_MS,
+      intervalMs: 50,
+      signal: cluster.stopSignal,
+    },
+    () => streamsOrEnded(cluster, name),
+  );
+  node.repair = undefined;
+  const tookMs = Math.round(clock.monotonicMs() - startedAt);
+  log.info('a replica was cloned', { node: name, tookMs });
+}
+
+async function streamsOrEnded(cluster: Cluster, name: NodeName): Promise<true | undefined> {
+  if (!cluster.runs(name)) {
+    throw new MeridianError('ERR_PROCESS_FAILED', `${name} ended while it caught up`);
+  }
+  return withAdmin(cluster.admin(name), async (client) => {
+    const { rowCount } = await client.query(
+      `SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'`,
+    );
+    return rowCount === 1 ? true : undefined;
+  }).catch(() => undefined);
+}
+
+async function endProcess(cluster: Cluster, node: ClusterNode): Promise<void> {
+  const { process, spec } = node;
+  // Of an earlier supervisor's: what is excluded is not started, so nobody else has ended it.
+  if (process === undefined) {
+    await stopStray(cluster.server, spec.name);
+    return;
+  }
+  if (process.exit !== undefined) return;
+  process.signalTree('SIGKILL');
+  const { clock } = cluster.services;
+  const gone = await Promise.race([
+    process.exited.then(() => true),
+    clock.sleep(END_TIMEOUT_MS).then(() => false),
+  ]);
+  if (!gone) throw new MeridianError('ERR_STOP_FAILED', `${spec.name} does not end`);
+}
+
+/** With its process gone, whatever is confirmed from here on is confirmed by the others. */
+async function excludeSafely(cluster: Cluster, node: ClusterNode): Promise<void> {
+  const group = cluster.group(node.spec.group);
+  if (group.voters.has(node.spec.name)) await confirmedByQuorum(cluster, group);
+  await cluster.exclude(node.spec.name);
+}
+
+async function copy(
+  cluster: Cluster,
+  node: ClusterNode,
+  onProgress: (doneBytes: number, totalBytes: number | null) => void,
+): Promise<void> {
+  const { name } = node.spec;
+  await cluster.assignPorts();
+  const source = await sourceFor(cluster, name);
+  const upstream = cluster.upstreamOf(name) ?? source;
+  // From now on its upstream keeps what it will need.
+  await remakeSlot(cluster, upstream, name);
+  const abort = new AbortController();
+  const onStop = (): void => {
+    abort.abort();
+  };
+  cluster.stopSignal.addEventListener('abort', onStop, { once: true });
+  try {
+    await cloneNode(cluster.server, {
+      target: node.spec,
+      source: cluster.admin(source),
+      address: await cluster.link(name, source),
+      onProgress: ({ doneBytes, totalBytes }) => {
+        onProgress(doneBytes, totalBytes);
+      },
+      signal: abort.signal,
+    });
+  } finally {
+    cluster.stopSignal.removeEventListener('abort', onStop);
+  }
+}
+
+async function sourceFor(cluster: Cluster, name: NodeName): Promise<NodeName> {
+  const group = cluster.group(cluster.node(name).spec.group);
+  const standbys = [...group.voters].filter(
+    (one) => one !== name && one !== group.leader && !group.excluded.has(one),
+  );
+  for (const one of standbys) {
+    if (!cluster.runs(one) || !cluster.reaches(one)) continue;
+    if ((await streamsOrEnded(cluster, one).catch(() => undefined)) === true) return one;
+  }
+  return group.leader;
+}

@@ -1,0 +1,52 @@
+/**
+ * Opens a group whose quorum is lost from what is left of it, because a person has said so: acknowledged
+ * commits that no remaining copy has are lost with it.
+ *
+ * Every copy that can be reached is fenced, non-voters too; the most advanced leads, the others that are
+ * left vote with it, and all that could not be asked are excluded: whatever they have that the new leader
+ * lacks is gone for good. When they come back they are cloned, and a switchover to one of the declared
+ * voters makes those the voters again.
+ */
+import { MeridianError } from '../../../kernel/errors.ts';
+import { makeSlots } from '../slots.ts';
+import { followOthers } from './failover.ts';
+import { fenceStandby } from './fencing.ts';
+import type { Leadership } from './leadership.ts';
+
+export async function recoverByForce(of: Leadership): Promise<void> {
+  const { group } = of;
+  const { cluster } = of.services;
+  const { log } = cluster.services;
+  if (of.phase !== 'no-quorum' && of.phase !== 'restarting' && of.phase !== 'fencing') {
+    throw new MeridianError('ERR_OPERATION_REFUSED', `${group.spec.name} is ${of.phase}`);
+  }
+  const names = group.spec.nodes.map((node) => node.name);
+  const asked = names.filter((name) => name !== group.leader && !group.excluded.has(name));
+  const found = await Promise.all(
+    asked.map(async (name) => ({
+      name,
+      position: await fenceStandby(cluster, name).catch(() => undefined),
+    })),
+  );
+  const left = found
+    .flatMap(({ name, position }) => (position === undefined ? [] : [{ name, position }]))
+    .sort((a, b) => Number(b.position - a.position));
+  const [first] = left;
+  if (first === undefined) {
+    throw new MeridianError(
+      'ERR_OPERATION_REFUSED',
+      `no copy of ${group.spec.name} can be reached: there is nothing to open it from`,
+    );
+  }
+  const voters = left.map((one) => one.name);
+  const excluded = names.filter((name) => !voters.includes(name));
+  log.error('a group is recovered by force', { group: group.spec.name, leader: first.name, left });
+  await cluster.elect(group.spec.name, { leader: first.name, excluded, voters });
+  // Who was excluded for it is gone whatever happens: nobody waits for them.
+  await cluster.confirm(group.spec.name);
+  cluster.node(first.name).fenced = false;
+  of.cause = 'recovery';
+  await makeSlots(cluster, group).catch(() => {});
+  await followOthers(of);
+  of.bell.ring();
+}

@@ -1,0 +1,196 @@
+/**
+ * A planned change of leader: nothing is lost, nobody is cloned, and clients wait for a moment.
+ *
+ *   preparing  everybody who can wait does so before the pause: the other voter follows the successor,
+ *              which follows the leader; a checkpoint makes the shutdown short
+ *   closing    the lease is given back, so that no new transaction begins; those under way end
+ *   stopping   logical consumers are sent away, then the leader shuts down, which ships all it has. Its
+ *              control file says whether the shutdown was clean, and the successor whether it has all
+ *
+ * Until the leader has stopped the change can be taken back by opening the group again; after that the
+ * successor is written down as the leader, and the change is finished whatever happens.
+ */
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { waitUntil } from '../../../kernel/clock.ts';
+import { MeridianError } from '../../../kernel/errors.ts';
+import { withAdmin } from '../admin.ts';
+import type { Cluster } from '../cluster.ts';
+import { ROLE } from '../roles.ts';
+import { makeSlotsOn } from '../slots.ts';
+import { nodePaths } from '../storage.ts';
+import { writeRole } from '../server.ts';
+import { closeFor, followOthers } from './failover.ts';
+import type { GroupEvent } from './group-machine.ts';
+import { ended } from './lease.ts';
+import type { Leadership } from './leadership.ts';
+import { CONTROL_BYTES, readControl } from './pg-control.ts';
+
+const PREPARE_TIMEOUT_MS = 8_000;
+/** Of log that the successor may still have to receive when the pause begins. */
+const BEHIND_MAX_BYTES = 1024 * 1024;
+/** Transactions that take longer are cut, and run again by the library. */
+const DRAIN_MAX_MS = 250;
+const STOP_TIMEOUT_MS = 3_000;
+const SHIPPED_TIMEOUT_MS = 1_000;
+const POLL_MS = 10;
+
+export async function prepareSwitchover(of: Leadership): Promise<GroupEvent> {
+  const { group, switchover } = of;
+  const { cluster } = of.services;
+  const to = switchover?.to ?? '';
+  const refused = whyNot(of, to);
+  if (refused !== undefined) throw new MeridianError('ERR_OPERATION_REFUSED', refused);
+  const others = group.spec.nodes
+    .map((node) => node.name)
+    .filter((name) => name !== group.leader && name !== to);
+  const voters = others.filter((name) => group.voters.has(name) && !group.excluded.has(name));
+  const cascading = others.filter((name) => !group.voters.has(name));
+  // Non-voters first: none may hang on the successor when it is promoted.
+  const host = voters.find((name) => cluster.runs(name)) ?? '';
+  await makeSlotsOn(cluster, to, [group.leader, ...voters]);
+  if (host !== '') {
+    const moved = cascading.filter((name) => cluster.upstreamOf(name) === to);
+    await makeSlotsOn(cluster, host, moved);
+    for (const name of moved) await streamFrom(cluster, name, host);
+  }
+  for (const name of voters) await streamFrom(cluster, name, to);
+  await withAdmin(cluster.admin(group.leader), (client) => client.query('CHECKPOINT'));
+  await caughtUp(of, to);
+  return 'prepared';
+}
+
+function whyNot({ group, services: { cluster } }: Leadership, to: string): string | undefined {
+  if (to === group.leader) return `${to} leads ${group.spec.name} already`;
+  if (!group.voters.has(to)) return `${to || 'nobody'} is not a voter of ${group.spec.name}`;
+  if (group.excluded.has(to)) return `${to} is being cloned`;
+  if (!cluster.runs(to)) return `${to} is down`;
+  if (!cluster.reaches(to)) return `${to} cannot be reached`;
+  return undefined;
+}
+
+/** For the time of the change alone: `chooseUpstreams` has the last word when the group opens. */
+async function streamFrom(cluster: Cluster, name: string, upstream: string): Promise<void> {
+  const node = cluster.node(name);
+  if (!cluster.runs(name) || !cluster.reaches(name)) return;
+  const role = await cluster.roleOf(name);
+  const address = await cluster.link(name, upstream);
+  await writeRole(cluster.server, node.spec, { ...role, upstream: address });
+  node.process?.signal('SIGHUP');
+}
+
+async function caughtUp(of: Leadership, to: string): Promise<void> {
+  const { cluster } = of.services;
+  const { leader } = of.group;
+  const wait = { timeoutMs: PREPARE_TIMEOUT_MS, intervalMs: 50, signal: cluster.stopSignal };
+  await withAdmin(cluster.admin(leader), (client) =>
+    waitUntil(
+      cluster.services.clock,
+      { what: `${to} to follow ${leader} closely`, ...wait },
+      async () => {
+        const { rows } = await client.query<{ behind: string }>(
+          `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)::text AS behind
+           FROM pg_stat_replication WHERE application_name = $1 AND state = 'streaming'`,
+          [to],
+        );
+        const behind = rows[0]?.behind;
+        return behind !== undefined && Number(behind) < BEHIND_MAX_BYTES ? true : undefined;
+      },
+    ),
+  );
+}
+
+/** Who has begun may end; who has not waits for the next view. */
+export async function closeGroup(of: Leadership): Promise<GroupEvent> {
+  const { group } = of;
+  const { cluster, sessions } = of.services;
+  const { clock } = cluster.services;
+  closeFor(of);
+  await sessions.use(group, (client) =>
+    client.query(`UPDATE meridian.heartbeat SET lease_until = '-infinity'`),
+  );
+  const wait = { timeoutMs: DRAIN_MAX_MS, intervalMs: POLL_MS, signal: cluster.stopSignal };
+  await waitUntil(
+    clock,
+    { what: `transactions on ${group.leader} to end`, ...wait },
+    async () => {
+      const { rows } = await sessions.use(group, (client) =>
+        client.query<{ busy: boolean }>(
+          `SELECT EXISTS (SELECT FROM pg_stat_activity
+             WHERE usename = $1 AND xact_start IS NOT NULL) AS busy`,
+          [ROLE.application],
+        ),
+      );
+      return rows[0]?.busy === false ? true : undefined;
+    },
+  ).catch((error: unknown) => {
+    // Those that are left are cut.
+    if (!(error instanceof MeridianError) || error.code !== 'ERR_START_TIMEOUT') throw error;
+  });
+  return 'drained';
+}
+
+export async function stopLeader(of: Leadership): Promise<GroupEvent> {
+  const { group, switchover } = of;
+  const { cluster, sessions } = of.services;
+  const { clock } = cluster.services;
+  const to = switchover?.to ?? '';
+  const old = group.leader;
+  // A logical consumer far away would hold up the shutdown until it has confirmed the last byte.
+  await withAdmin(cluster.admin(old), (client) =>
+    client.query(
+      `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
+       WHERE slot_type = 'logical' AND active`,
+    ),
+  );
+  sessions.drop(group);
+  const { process } = cluster.node(old);
+  process?.signal('SIGINT');
+  const clean = await Promise.race([
+    process?.exited.then((exit) => exit.code === 0) ?? true,
+    clock.sleep(STOP_TIMEOUT_MS).then(() => false),
+  ]);
+  if (!clean) {
+    process?.signalTree('SIGKILL');
+    return 'not-clean';
+  }
+  const end = await shutdownPosition(cluster, old);
+  if (end === undefined || !(await has(cluster, to, end))) return 'not-clean';
+  group.lease = ended(group.lease, clock.monotonicMs());
+  // The point of no return. The old leader has nothing that its successor lacks: it may follow as it is.
+  await cluster.elect(group.spec.name, { leader: to, excluded: [] });
+  const role = await cluster.roleOf(to);
+  await writeRole(cluster.server, cluster.node(to).spec, role);
+  await followOthers(of);
+  return 'stopped-clean';
+}
+
+/** Of the checkpoint that a clean shutdown ends with; undefined when it was not clean. */
+async function shutdownPosition(cluster: Cluster, name: string): Promise<bigint | undefined> {
+  const { data } = nodePaths(cluster.server.storage, name);
+  const file = await open(join(data, 'global', 'pg_control'), 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(CONTROL_BYTES), 0, CONTROL_BYTES, 0);
+    const control = readControl(buffer);
+    return control.state === 'shut down' ? control.checkpoint : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+/** The record at the position included: replay has gone past it. */
+async function has(cluster: Cluster, name: string, position: bigint): Promise<boolean> {
+  const wait = { timeoutMs: SHIPPED_TIMEOUT_MS, intervalMs: 5, signal: cluster.stopSignal };
+  return withAdmin(cluster.admin(name), (client) =>
+    waitUntil(
+      cluster.services.clock,
+      { what: `${name} to have the last record`, ...wait },
+      async () => {
+        const { rows } = await client.query<{ at: string | null }>(
+          `SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::text AS at`,
+        );
+        return BigInt(rows[0]?.at ?? '0') > position ? true : undefined;
+      },
+    ),
+  ).catch(() => false);
+}

@@ -1,0 +1,81 @@
+/** The two phases of a leader that is well: it is opened, then watched. */
+import { MeridianError } from '../../../kernel/errors.ts';
+import { openGroup } from '../opening.ts';
+import { follow } from './fencing.ts';
+import type { GroupEvent } from './group-machine.ts';
+import { newLease } from './lease.ts';
+import type { Leadership } from './leadership.ts';
+import { judgePulse } from './pulse.ts';
+
+/** A safety net: whatever matters rings the bell. */
+const LOOK_MS = 500;
+
+export async function openAgain(of: Leadership): Promise<GroupEvent> {
+  const { group } = of;
+  const { cluster } = of.services;
+  const { clock } = cluster.services;
+  const { name } = group.spec;
+  const followers = group.spec.nodes.map((node) => node.name).filter((one) => one !== group.leader);
+  cluster.chooseUpstreams(name);
+  await Promise.all(followers.map((one) => follow(cluster, one).catch(() => {})));
+  group.lease = newLease(group.leader, clock.monotonicMs());
+  group.pulse.misses = 0;
+  group.pulse.aloneSinceMs = undefined;
+  const leader = cluster.node(group.leader).process;
+  const gone = async (): Promise<never> => {
+    await leader?.exited;
+    throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${group.leader} ended while it was opened`);
+  };
+  of.detail = `waits for a second voter to confirm that ${group.leader} leads`;
+  await Promise.race([openGroup(cluster, name), gone()]);
+  await cluster.confirm(name);
+  recordChange(of);
+  for (const one of followers) cluster.node(one).bell.ring();
+  return 'opened';
+}
+
+function recordChange(of: Leadership): void {
+  const { group, cause, previous } = of;
+  const { clock } = of.services.cluster.services;
+  of.lastChange = {
+    ...{ cause, from: previous ?? null, to: group.leader, epoch: group.epoch },
+    atMs: clock.now(),
+    tookMs: Math.round(clock.monotonicMs() - of.noticedAtMs),
+  };
+  of.changes.set(cause, (of.changes.get(cause) ?? 0) + 1);
+}
+
+/** Resolves with what went wrong, or was asked for. */
+export async function watchLeader(of: Leadership): Promise<GroupEvent> {
+  const { group } = of;
+  const { cluster } = of.services;
+  const { clock } = cluster.services;
+  while (!cluster.stopping) {
+    // Nobody could tell, on a machine that cannot be reached.
+    if (!cluster.runs(group.leader) && cluster.reaches(group.leader)) {
+      of.cause = 'died';
+      return 'ended';
+    }
+    const nowMs = clock.monotonicMs();
+    const judgement = judgePulse(group.pulse, { nowMs, othersWell: othersWell(of) });
+    if (judgement !== 'well') {
+      of.cause = judgement;
+      return judgement;
+    }
+    if (of.switchover !== undefined) {
+      of.cause = 'switchover';
+      return 'switchover-asked';
+    }
+    await of.bell.wait(clock, LOOK_MS, cluster.stopSignal);
+  }
+  return 'silent';
+}
+
+function othersWell({ group, services: { cluster } }: Leadership): boolean {
+  return [...group.voters].every(
+    (name) =>
+      name === group.leader ||
+      group.excluded.has(name) ||
+      (cluster.runs(name) && cluster.reaches(name) && cluster.node(name).launching === undefined),
+  );
+}
