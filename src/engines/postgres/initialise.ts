@@ -16,7 +16,7 @@ import type { Binaries } from './binaries.ts';
 import type { PostgresOptions } from './options.ts';
 import type { Secrets } from './secrets.ts';
 import { sizeSettings } from './settings.ts';
-import { nodePaths, type Storage } from './storage.ts';
+import { MARKER, nodePaths, type Storage } from './storage.ts';
 import { ROLE } from './roles.ts';
 
 export interface InitialiseServices {
@@ -91,7 +91,11 @@ export async function settleGroup(services: InitialiseServices, group: GroupSpec
       await syncToDisk(services, nodePaths(services.storage, node.name).data);
     }
   }
-  await Promise.all(group.nodes.map((node) => mark(services, node)));
+  await Promise.all(
+    group.nodes.map((node) =>
+      writeMarker(services, node, nodePaths(services.storage, node.name).directory),
+    ),
+  );
 }
 
 async function runInitdb(services: InitialiseServices, directory: string): Promise<void> {
@@ -152,7 +156,7 @@ async function copyNode(
  * initdb and cp leave their files in the page cache. On Linux one syncfs writes the whole file system,
  * and so every copy, in one call; elsewhere initdb's own walk over one directory has to do.
  */
-async function syncToDisk(services: InitialiseServices, directory: string): Promise<void> {
+export async function syncToDisk(services: InitialiseServices, directory: string): Promise<void> {
   const method = process.platform === 'linux' ? ['--sync-method=syncfs'] : [];
   const result = await services.host.run(
     {
@@ -169,17 +173,25 @@ async function syncToDisk(services: InitialiseServices, directory: string): Prom
   }
 }
 
-async function mark(services: InitialiseServices, node: NodeSpec): Promise<void> {
+/** Says of the node's files in `directory` that they are complete; they must be on disk by then. */
+export async function writeMarker(
+  services: InitialiseServices,
+  node: NodeSpec,
+  directory: string,
+): Promise<void> {
   const marker: NodeMarker = {
     node: node.name,
     group: node.group,
     postgres: majorOf(services.binaries.version),
   };
-  const { marker: file, directory } = nodePaths(services.storage, node.name);
+  const file = join(directory, MARKER);
   await writeFile(`${file}.next`, JSON.stringify(marker), { mode: 0o644, flush: true });
   await rename(`${file}.next`, file);
-  if (!services.options.fsync) return;
   // The group is called settled next: its markers may not be missing after a crash of the machine.
+  if (services.options.fsync) await syncFolder(directory);
+}
+
+export async function syncFolder(directory: string): Promise<void> {
   const folder = await open(directory, 'r');
   try {
     await folder.sync();

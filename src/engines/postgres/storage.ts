@@ -5,7 +5,8 @@
  *
  *   nodes/<node>/data         the server's data directory; complete once `meridian-node.json` is in it
  *   nodes/<node>/passfile     credentials for replication, libpq's .pgpass format, 0600
- *   nodes/<node>.partial      an initialisation that did not finish; removed at the next start
+ *   nodes/<node>.partial      an initialisation or copy that did not finish; removed by the next
+ *   nodes/<node>.replaced     files that a copy has taken the place of; removed as well
  */
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, readlink, rm, stat, symlink } from 'node:fs/promises';
@@ -25,8 +26,12 @@ export interface NodePaths {
   readonly passfile: string;
   readonly marker: string;
   readonly partial: string;
+  readonly replaced: string;
   readonly log: string;
 }
+
+/** In a node's directory: it is complete. */
+export const MARKER = 'meridian-node.json';
 
 const OUTSIDE = '/var/lib/meridian';
 
@@ -36,8 +41,9 @@ export function nodePaths(storage: Storage, node: NodeName): NodePaths {
     directory,
     data: join(directory, 'data'),
     passfile: join(directory, 'passfile'),
-    marker: join(directory, 'meridian-node.json'),
+    marker: join(directory, MARKER),
     partial: `${directory}.partial`,
+    replaced: `${directory}.replaced`,
     log: join(storage.logsDirectory, `${node}.log`),
   };
 }
