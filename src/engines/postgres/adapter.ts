@@ -15,6 +15,7 @@ import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
 import { diagnosePostgres } from './diagnose.ts';
 import { applyRole } from './arbiter/fencing.ts';
+import { startGlobalsKeeper, type GlobalsKeeper } from './globals-keeper.ts';
 import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
 import { startInDoubtSweep, type InDoubtSweep } from './in-doubt.ts';
 import { LeaderSessions } from './leader-session.ts';
@@ -76,6 +77,7 @@ function engineOf(cluster: Cluster): Engine {
   const sessions = new LeaderSessions(cluster);
   let heartbeats: Heartbeats | undefined;
   let inDoubt: InDoubtSweep | undefined;
+  let globals: GlobalsKeeper | undefined;
   let stopped: Promise<void> | undefined;
 
   return {
@@ -103,6 +105,7 @@ function engineOf(cluster: Cluster): Engine {
       cluster.adopt(desired);
       heartbeats ??= startHeartbeats(cluster, sessions);
       inDoubt ??= startInDoubtSweep(cluster, sessions);
+      globals ??= startGlobalsKeeper(cluster, desired.primaryGroup);
     },
     routes: () => routesOf(cluster, ranges),
     applicationCredentials: () => ({
@@ -121,9 +124,11 @@ function engineOf(cluster: Cluster): Engine {
         cluster.beginStop();
         const beating = heartbeats?.stop();
         const sweeping = inDoubt?.stop();
+        const keeping = globals?.stop();
         sessions.close();
         await beating;
         await sweeping;
+        await keeping;
         await stopServers(cluster);
       })();
       return stopped;
@@ -133,6 +138,7 @@ function engineOf(cluster: Cluster): Engine {
       for (const node of cluster.nodes.values()) node.process?.signal('SIGQUIT');
       void heartbeats?.stop();
       void inDoubt?.stop();
+      void globals?.stop();
       sessions.close();
     },
     [Symbol.asyncDispose]() {

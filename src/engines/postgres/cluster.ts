@@ -15,7 +15,7 @@ import type { DesiredState, EngineServices } from '../engine.ts';
 import type { NodeRepair } from '../snapshot.ts';
 import type { AdminTarget } from './admin.ts';
 import { newLease, type Lease } from './arbiter/lease.ts';
-import type { Leadership } from './arbiter/leadership.ts';
+import type { GroupArbiter } from './arbiter/group-arbiter.ts';
 import { newPulse, type Pulse } from './arbiter/pulse.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
 import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
@@ -60,7 +60,13 @@ export interface ClusterGroup {
   readonly pulse: Pulse;
   lease: Lease;
   /** Of the machine in arbiter/; undefined before the first opening. */
-  leadership: Leadership | undefined;
+  leadership: GroupArbiter | undefined;
+  /** They were followed in this run, at least for a while. */
+  globalsFollowed: boolean;
+  /** Rises when what its copies rest on may be lost; see globals-era.ts. */
+  globalsEra: number;
+  /** The eras for which its copy is whole. */
+  globalsFor: string | undefined;
 }
 
 export class Cluster {
@@ -122,6 +128,9 @@ export class Cluster {
       // A standby refuses to start with fewer than its leader ever had: lowering has no effect.
       connectionsMax: Math.max(stored?.connectionsMax ?? 0, this.server.options.connectionsMax),
       globals: publishes ? 'publisher' : 'none',
+      globalsFollowed: false,
+      globalsEra: stored?.globalsEra ?? 0,
+      globalsFor: stored?.globalsFor,
       excluded: new Set(stored?.excluded ?? []),
       unconfirmed: new Set(stored?.unconfirmed ?? []),
       voters: new Set(stored?.voters ?? voters),
@@ -168,14 +177,18 @@ export class Cluster {
     const unconfirmed = excluded.filter(
       (node) => group.unconfirmed.has(node) || !group.excluded.has(node),
     );
+    // A publisher's slots stay behind with any change; a failover may lose what copies have confirmed.
+    const lasting = to.excluded.length === 0 && group.globals !== 'publisher';
+    const globalsEra = group.globalsEra + (lasting ? 0 : 1);
     await this.#persist(group, {
-      ...{ leader: to.leader, excluded, unconfirmed },
+      ...{ leader: to.leader, excluded, unconfirmed, globalsEra },
       ...(to.voters === undefined ? {} : { voters: to.voters }),
     });
     group.leader = to.leader;
     for (const node of excluded) group.excluded.add(node);
     group.excluded.delete(to.leader);
     group.unconfirmed = new Set(unconfirmed);
+    group.globalsEra = globalsEra;
     if (to.voters !== undefined) group.voters = new Set(to.voters);
     this.chooseUpstreams(name);
   }
@@ -222,6 +235,20 @@ export class Cluster {
     const group = this.group(name);
     await this.#persist(group, { settled: true });
     group.settled = true;
+  }
+
+  /** Persisted before anybody may rely on what the era before had. */
+  async raiseGlobalsEra(name: string): Promise<void> {
+    const group = this.group(name);
+    group.globalsEra += 1;
+    await this.#persist(group, { globalsEra: group.globalsEra });
+  }
+
+  /** The group's copy of the global tables is whole for these eras. */
+  async keepGlobals(name: string, globalsFor: string): Promise<void> {
+    const group = this.group(name);
+    await this.#persist(group, { globalsFor });
+    group.globalsFor = globalsFor;
   }
 
   /** Where a range's rows will be, before there can be any. */

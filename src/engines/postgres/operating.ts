@@ -7,7 +7,6 @@ import { MeridianError } from '../../kernel/errors.ts';
 import type { PerformOptions, StepOutcome } from '../engine.ts';
 import { keep } from './arbiter/keeper.ts';
 import { Leadership } from './arbiter/leadership.ts';
-import { recoverByForce } from './arbiter/recovery.ts';
 import type { Cluster } from './cluster.ts';
 import { readMarker } from './initialise.ts';
 import type { LeaderSessions } from './leader-session.ts';
@@ -101,7 +100,7 @@ export async function recoverGroup(on: Operating, name: string): Promise<Done> {
   if (group.leadership === undefined) {
     throw new MeridianError('ERR_OPERATION_REFUSED', `${name} has not been opened yet`);
   }
-  await recoverByForce(group.leadership);
+  await group.leadership.recover();
   const wait = { timeoutMs: cluster.server.options.startTimeoutMs, signal: cluster.stopSignal };
   await waitUntil(cluster.services.clock, { what: `${name} to be open`, ...wait }, () =>
     group.open ? true : undefined,

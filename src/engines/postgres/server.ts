@@ -13,7 +13,7 @@ import type { NodeSpec } from '../../topology/node.ts';
 import { giveTo } from './account.ts';
 import { replaceFile, writePassfile, type InitialiseServices } from './initialise.ts';
 import { hostAccess, mainSettings, roleSettings, type RoleSettings } from './settings.ts';
-import { nodePaths } from './storage.ts';
+import { nodePaths, removeLeftovers } from './storage.ts';
 
 export interface ServerServices extends InitialiseServices {
   readonly clock: Clock;
@@ -29,6 +29,7 @@ export async function startServer(
 ): Promise<HostedProcess> {
   const paths = nodePaths(services.storage, node.name);
   await stopStray(services, node.name);
+  await removeLeftovers(services.storage, node.name);
   await replaceFile(
     services.account,
     join(paths.data, 'postgresql.conf'),

@@ -41,7 +41,8 @@ export function mainSettings(node: NodeSpec, port: number, options: PostgresOpti
     shared_buffers: `${String(options.sharedBuffersMb)}MB`,
     password_encryption: 'scram-sha-256',
     fsync: options.fsync ? 'on' : 'off',
-    full_page_writes: options.fsync ? 'on' : 'off',
+    // Also without fsync: a standby can be copied only where its log has whole pages.
+    full_page_writes: 'on',
     max_logical_replication_workers: '6',
     max_sync_workers_per_subscription: '2',
     hot_standby: 'on',

@@ -48,6 +48,13 @@ export function nodePaths(storage: Storage, node: NodeName): NodePaths {
   };
 }
 
+/** What an initialisation or copy that was cut short left beside a node's files; never used again. */
+export async function removeLeftovers(storage: Storage, node: NodeName): Promise<void> {
+  const { partial, replaced } = nodePaths(storage, node);
+  await rm(partial, { recursive: true, force: true });
+  await rm(replaced, { recursive: true, force: true });
+}
+
 /** Where the servers' files are, or would be; changes nothing. Throws what looking there throws. */
 export async function locateStorage(directory: string, account: ServerAccount): Promise<Storage> {
   const inside = join(directory, 'nodes');

@@ -3,14 +3,14 @@
  * the phases' files.
  */
 import type { GroupEvent, GroupPhase } from './group-machine.ts';
-import type { Leadership } from './leadership.ts';
+import type { Leading } from './leading.ts';
 import { fenceAndElect, restartLeader, waitForQuorum } from './failover.ts';
 import { promoteLeader } from './promotion.ts';
 import { closeGroup, prepareSwitchover, stopLeader } from './switchover.ts';
 import { openAgain, watchLeader } from './watching.ts';
 
 export interface Effect {
-  run(of: Leadership): Promise<GroupEvent>;
+  run(of: Leading): Promise<GroupEvent>;
   readonly failed: GroupEvent;
 }
 

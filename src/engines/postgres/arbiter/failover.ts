@@ -12,7 +12,7 @@ import { makeSlots } from '../slots.ts';
 import { elect, type Candidate } from './election.ts';
 import { fenceStandby, follow } from './fencing.ts';
 import type { GroupEvent } from './group-machine.ts';
-import type { Leadership } from './leadership.ts';
+import type { Leading } from './leading.ts';
 import { ensureRunning } from './running.ts';
 
 /** Crash recovery of a leader takes a fraction of a second; what takes longer is succeeded. */
@@ -21,7 +21,7 @@ const ANSWER_TIMEOUT_MS = 500;
 /** Between two tries while there is no quorum. */
 const AGAIN_MS = 250;
 
-export async function restartLeader(of: Leadership): Promise<GroupEvent> {
+export async function restartLeader(of: Leading): Promise<GroupEvent> {
   const { group } = of;
   const { cluster } = of.services;
   closeFor(of);
@@ -41,14 +41,14 @@ export async function restartLeader(of: Leadership): Promise<GroupEvent> {
 }
 
 /** Nobody is served until the group is opened again; clients wait for the next view. */
-export function closeFor(of: Leadership): void {
+export function closeFor(of: Leading): void {
   const { cluster } = of.services;
   if (!of.group.open) return;
   of.group.open = false;
   cluster.services.onRoutes();
 }
 
-async function answers(of: Leadership): Promise<boolean> {
+async function answers(of: Leading): Promise<boolean> {
   const { cluster } = of.services;
   const asked = withAdmin(cluster.admin(of.group.leader), (client) => client.query('SELECT 1'), {
     statementTimeoutMs: ANSWER_TIMEOUT_MS,
@@ -60,7 +60,7 @@ async function answers(of: Leadership): Promise<boolean> {
   return Promise.race([asked, late]);
 }
 
-export async function fenceAndElect(of: Leadership): Promise<GroupEvent> {
+export async function fenceAndElect(of: Leading): Promise<GroupEvent> {
   const { group } = of;
   const { cluster } = of.services;
   closeFor(of);
@@ -91,7 +91,7 @@ export async function fenceAndElect(of: Leadership): Promise<GroupEvent> {
   return 'elected';
 }
 
-async function positionOf(of: Leadership, node: string): Promise<bigint | undefined> {
+async function positionOf(of: Leading, node: string): Promise<bigint | undefined> {
   try {
     return await fenceStandby(of.services.cluster, node);
   } catch (error) {
@@ -104,7 +104,7 @@ async function positionOf(of: Leadership, node: string): Promise<bigint | undefi
  * Non-voters leave the elected one before it is promoted: in the moment before its barrier it has no
  * quorum, and they must not have what no other voter has (docs/decisions/0004).
  */
-export async function followOthers(of: Leadership): Promise<void> {
+export async function followOthers(of: Leading): Promise<void> {
   const { group } = of;
   const { cluster } = of.services;
   const others = group.spec.nodes.map((node) => node.name).filter((name) => name !== group.leader);
@@ -112,7 +112,7 @@ export async function followOthers(of: Leadership): Promise<void> {
 }
 
 /** Two voters are missing. Whoever returns first is found by trying again. */
-export async function waitForQuorum(of: Leadership): Promise<GroupEvent> {
+export async function waitForQuorum(of: Leading): Promise<GroupEvent> {
   const { clock } = of.services.cluster.services;
   await of.bell.wait(clock, AGAIN_MS, of.services.cluster.stopSignal);
   return 'again';

@@ -10,45 +10,29 @@ import { isMeridianError, MeridianError, messageOf } from '../../../kernel/error
 import { Wakeup } from '../../../kernel/wakeup.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { GroupOperation, LeaderChange } from '../../snapshot.ts';
-import type { Cluster, ClusterGroup } from '../cluster.ts';
-import type { LeaderSessions } from '../leader-session.ts';
+import type { ClusterGroup } from '../cluster.ts';
 import { EFFECTS } from './effects.ts';
+import type { GroupArbiter } from './group-arbiter.ts';
 import { transition, type GroupEvent, type GroupPhase } from './group-machine.ts';
+import type { ArbiterServices, Leading, Switchover } from './leading.ts';
 import { operationOf } from './operation.ts';
-
-export interface ArbiterServices {
-  readonly cluster: Cluster;
-  readonly sessions: LeaderSessions;
-}
-
-/** A planned change that somebody waits for. */
-export interface Switchover {
-  readonly to: NodeName;
-  readonly onPhase: (phase: string) => void;
-  readonly finish: (failure: MeridianError | undefined) => void;
-}
+import { recoverByForce } from './recovery.ts';
 
 /** After so many failed rounds in a row the first opening is given up. */
 const START_ROUNDS_MAX = 6;
 
-export class Leadership {
+export class Leadership implements Leading, GroupArbiter {
   readonly services: ArbiterServices;
   readonly group: ClusterGroup;
   readonly bell = new Wakeup();
   phase: GroupPhase = 'restarting';
-  /** Why the leader is being changed or brought back: 'started', 'died', 'silent', 'isolated', … */
   cause = 'started';
-  /** For a person: what the phase waits for. */
   detail = '';
-  phaseSinceMs: number;
-  /** When what is going on was noticed. */
   noticedAtMs: number;
-  /** Who led before, until the group is open again. */
   previous: NodeName | undefined;
   switchover: Switchover | undefined;
   lastChange: LeaderChange | undefined;
   readonly changes = new Map<string, number>();
-  /** The last failure that came in the way of opening; told when the start is given up. */
   failure: MeridianError | undefined;
   #failedRounds = 0;
   #everOpen = false;
@@ -59,33 +43,27 @@ export class Leadership {
   constructor(services: ArbiterServices, group: ClusterGroup) {
     this.services = services;
     this.group = group;
-    const now = services.cluster.services.clock.monotonicMs();
-    this.phaseSinceMs = now;
-    this.noticedAtMs = now;
+    this.noticedAtMs = services.cluster.services.clock.monotonicMs();
     this.#opened = new Promise((resolve, reject) => {
       this.#settleOpened = { resolve, reject };
     });
     this.#opened.catch(() => {});
   }
 
-  /** Resolves once the group is open for the first time; rejects when the start is given up. */
   start(): Promise<void> {
     this.#running ??= this.#run();
     return this.#opened;
   }
 
-  /** After the engine began to stop: resolves when nothing is under way any more. */
   async ended(): Promise<void> {
     this.bell.ring();
     await this.#running;
   }
 
-  /** Undefined while the group is open and nothing is asked of it. */
   get operation(): GroupOperation | undefined {
     return operationOf(this, this.services.cluster);
   }
 
-  /** Resolves when `to` leads and the group is open; rejects with why it does not. */
   switchTo(to: NodeName, onPhase: (phase: string) => void): Promise<void> {
     if (this.switchover !== undefined || this.phase !== 'open') {
       const { name } = this.group.spec;
@@ -101,6 +79,10 @@ export class Leadership {
       this.switchover = { to, onPhase, finish };
       this.bell.ring();
     });
+  }
+
+  recover(): Promise<void> {
+    return recoverByForce(this);
   }
 
   async #run(): Promise<void> {
@@ -143,7 +125,6 @@ export class Leadership {
     }
     this.phase = next;
     if (next === before) return;
-    this.phaseSinceMs = clock.monotonicMs();
     const { name } = this.group.spec;
     log.info('leadership', { group: name, from: before, event, to: next, cause: this.cause });
     this.switchover?.onPhase(next);

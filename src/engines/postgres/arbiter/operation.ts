@@ -1,9 +1,9 @@
 /** What a group's machine is doing, in words for status. Pure but for the reading of the cluster. */
 import type { GroupOperation } from '../../snapshot.ts';
 import type { Cluster } from '../cluster.ts';
-import type { Leadership } from './leadership.ts';
+import type { Leading } from './leading.ts';
 
-export function operationOf(of: Leadership, cluster: Cluster): GroupOperation | undefined {
+export function operationOf(of: Leading, cluster: Cluster): GroupOperation | undefined {
   const { phase, cause, group, detail } = of;
   if (phase === 'open') return undefined;
   const { clock } = cluster.services;

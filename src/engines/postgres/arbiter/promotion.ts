@@ -6,7 +6,7 @@ import { waitUntil } from '../../../kernel/clock.ts';
 import { withAdmin } from '../admin.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { ended } from './lease.ts';
-import type { Leadership } from './leadership.ts';
+import type { Leading } from './leading.ts';
 import { ensureRunning } from './running.ts';
 
 const PROMOTE_TIMEOUT_MS = 10_000;
@@ -14,7 +14,7 @@ const POLL_MS = 5;
 /** For the end of a predecessor that was told to end at once. */
 const DEATH_WAIT_MS = 500;
 
-export async function promoteLeader(of: Leadership): Promise<GroupEvent> {
+export async function promoteLeader(of: Leading): Promise<GroupEvent> {
   const { group } = of;
   const { cluster } = of.services;
   const { clock, log } = cluster.services;
@@ -43,7 +43,7 @@ export async function promoteLeader(of: Leadership): Promise<GroupEvent> {
 }
 
 /** The holder is this leader itself, is dead, or its lease has run out. */
-async function outliveLease(of: Leadership): Promise<void> {
+async function outliveLease(of: Leading): Promise<void> {
   const { group } = of;
   const { cluster } = of.services;
   const { clock } = cluster.services;

@@ -11,9 +11,9 @@ import { MeridianError } from '../../../kernel/errors.ts';
 import { makeSlots } from '../slots.ts';
 import { followOthers } from './failover.ts';
 import { fenceStandby } from './fencing.ts';
-import type { Leadership } from './leadership.ts';
+import type { Leading } from './leading.ts';
 
-export async function recoverByForce(of: Leadership): Promise<void> {
+export async function recoverByForce(of: Leading): Promise<void> {
   const { group } = of;
   const { cluster } = of.services;
   const { log } = cluster.services;

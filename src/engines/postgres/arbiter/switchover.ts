@@ -23,7 +23,7 @@ import { writeRole } from '../server.ts';
 import { closeFor, followOthers } from './failover.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { ended } from './lease.ts';
-import type { Leadership } from './leadership.ts';
+import type { Leading } from './leading.ts';
 import { CONTROL_BYTES, readControl } from './pg-control.ts';
 
 const PREPARE_TIMEOUT_MS = 8_000;
@@ -35,7 +35,7 @@ const STOP_TIMEOUT_MS = 3_000;
 const SHIPPED_TIMEOUT_MS = 1_000;
 const POLL_MS = 10;
 
-export async function prepareSwitchover(of: Leadership): Promise<GroupEvent> {
+export async function prepareSwitchover(of: Leading): Promise<GroupEvent> {
   const { group, switchover } = of;
   const { cluster } = of.services;
   const to = switchover?.to ?? '';
@@ -60,7 +60,7 @@ export async function prepareSwitchover(of: Leadership): Promise<GroupEvent> {
   return 'prepared';
 }
 
-function whyNot({ group, services: { cluster } }: Leadership, to: string): string | undefined {
+function whyNot({ group, services: { cluster } }: Leading, to: string): string | undefined {
   if (to === group.leader) return `${to} leads ${group.spec.name} already`;
   if (!group.voters.has(to)) return `${to || 'nobody'} is not a voter of ${group.spec.name}`;
   if (group.excluded.has(to)) return `${to} is being cloned`;
@@ -79,7 +79,7 @@ async function streamFrom(cluster: Cluster, name: string, upstream: string): Pro
   node.process?.signal('SIGHUP');
 }
 
-async function caughtUp(of: Leadership, to: string): Promise<void> {
+async function caughtUp(of: Leading, to: string): Promise<void> {
   const { cluster } = of.services;
   const { leader } = of.group;
   const wait = { timeoutMs: PREPARE_TIMEOUT_MS, intervalMs: 50, signal: cluster.stopSignal };
@@ -101,7 +101,7 @@ async function caughtUp(of: Leadership, to: string): Promise<void> {
 }
 
 /** Who has begun may end; who has not waits for the next view. */
-export async function closeGroup(of: Leadership): Promise<GroupEvent> {
+export async function closeGroup(of: Leading): Promise<GroupEvent> {
   const { group } = of;
   const { cluster, sessions } = of.services;
   const { clock } = cluster.services;
@@ -130,7 +130,7 @@ export async function closeGroup(of: Leadership): Promise<GroupEvent> {
   return 'drained';
 }
 
-export async function stopLeader(of: Leadership): Promise<GroupEvent> {
+export async function stopLeader(of: Leading): Promise<GroupEvent> {
   const { group, switchover } = of;
   const { cluster, sessions } = of.services;
   const { clock } = cluster.services;

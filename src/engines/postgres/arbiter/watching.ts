@@ -1,16 +1,17 @@
 /** The two phases of a leader that is well: it is opened, then watched. */
 import { MeridianError } from '../../../kernel/errors.ts';
+import { repointGlobals } from '../globals-era.ts';
 import { openGroup } from '../opening.ts';
 import { follow } from './fencing.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { newLease } from './lease.ts';
-import type { Leadership } from './leadership.ts';
+import type { Leading } from './leading.ts';
 import { judgePulse } from './pulse.ts';
 
 /** A safety net: whatever matters rings the bell. */
 const LOOK_MS = 500;
 
-export async function openAgain(of: Leadership): Promise<GroupEvent> {
+export async function openAgain(of: Leading): Promise<GroupEvent> {
   const { group } = of;
   const { cluster } = of.services;
   const { clock } = cluster.services;
@@ -29,12 +30,13 @@ export async function openAgain(of: Leadership): Promise<GroupEvent> {
   of.detail = `waits for a second voter to confirm that ${group.leader} leads`;
   await Promise.race([openGroup(cluster, name), gone()]);
   await cluster.confirm(name);
+  if (of.previous !== undefined && of.previous !== group.leader) repointGlobals(cluster, name);
   recordChange(of);
   for (const one of followers) cluster.node(one).bell.ring();
   return 'opened';
 }
 
-function recordChange(of: Leadership): void {
+function recordChange(of: Leading): void {
   const { group, cause, previous } = of;
   const { clock } = of.services.cluster.services;
   of.lastChange = {
@@ -46,7 +48,7 @@ function recordChange(of: Leadership): void {
 }
 
 /** Resolves with what went wrong, or was asked for. */
-export async function watchLeader(of: Leadership): Promise<GroupEvent> {
+export async function watchLeader(of: Leading): Promise<GroupEvent> {
   const { group } = of;
   const { cluster } = of.services;
   const { clock } = cluster.services;
@@ -71,7 +73,7 @@ export async function watchLeader(of: Leadership): Promise<GroupEvent> {
   return 'silent';
 }
 
-function othersWell({ group, services: { cluster } }: Leadership): boolean {
+function othersWell({ group, services: { cluster } }: Leading): boolean {
   return [...group.voters].every(
     (name) =>
       name === group.leader ||

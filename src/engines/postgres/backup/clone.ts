@@ -16,7 +16,7 @@ import { giveTo } from '../account.ts';
 import type { AdminTarget } from '../admin.ts';
 import { syncFolder, syncToDisk, writeMarker } from '../initialise.ts';
 import { stopStray, type ServerServices } from '../server.ts';
-import { nodePaths } from '../storage.ts';
+import { nodePaths, removeLeftovers } from '../storage.ts';
 import { takeBaseBackup, type CopyProgress } from './base-backup.ts';
 import { unpackTar } from './unpack.ts';
 
@@ -51,7 +51,7 @@ export async function cloneNode(services: ServerServices, clone: Clone): Promise
   const { target, source, signal } = clone;
   const paths = nodePaths(services.storage, target.name);
   await stopStray(services, target.name);
-  await removeLeftovers(services, target.name);
+  await removeLeftovers(services.storage, target.name);
   try {
     const data = join(paths.partial, 'data');
     for (const folder of [paths.partial, data]) {
@@ -82,16 +82,6 @@ export async function cloneNode(services: ServerServices, clone: Clone): Promise
     throw error;
   }
   await takePlace(services, target.name);
-}
-
-/** What a copy that was cut short left beside the node's directory; nothing of it is ever used. */
-export async function removeLeftovers(
-  services: Pick<ServerServices, 'storage'>,
-  node: string,
-): Promise<void> {
-  const { partial, replaced } = nodePaths(services.storage, node);
-  await rm(partial, { recursive: true, force: true });
-  await rm(replaced, { recursive: true, force: true });
 }
 
 /** A crash between the two renames leaves a node without its directory: it is copied once more. */
