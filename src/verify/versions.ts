@@ -9,6 +9,7 @@
  * A read on a replica proves less than a strong one: a replica may show a commit for a moment before
  * its leader does. It proves that the commit comes before whatever was only begun afterwards.
  */
+import { grouped } from './grouped.ts';
 import type { Violation } from './history.ts';
 import { indexOf, isStrong, type Read, type RegisterLog, type Write } from './registers.ts';
 
@@ -69,8 +70,9 @@ export function versionsOf(log: RegisterLog, evidence: 'strong' | 'any'): Versio
     faults.push({ what, operations: indexOf(...undoneWrite(log, read.value), read) });
   }
   const roots = log.writes.filter((w) => w.expected === undefined && seen.has(w.value));
+  const readsOf = grouped(log.reads, ({ value }) => value);
   const chains = [undefined, ...roots].map((root, index) =>
-    chainFrom(root, { index, log, nextOf }),
+    chainFrom(root, { index, readsOf, nextOf }),
   );
   const placeOf = new Map(
     chains.flatMap((chain) =>
@@ -127,22 +129,25 @@ function seenValues(
 
 function chainFrom(
   root: Write | undefined,
-  from: { index: number; log: RegisterLog; nextOf: ReadonlyMap<number | null, Write> },
+  from: {
+    index: number;
+    readsOf: ReadonlyMap<number | null, readonly Read[]>;
+    nextOf: ReadonlyMap<number | null, Write>;
+  },
 ): Chain {
   const writes: (Write | undefined)[] = [root];
   for (let next = from.nextOf.get(root?.value ?? null); next !== undefined;) {
     writes.push(next);
     next = from.nextOf.get(next.value);
   }
-  const readsOf = readsByValue(from.log);
   const versions = writes.map((write): Version => {
     const value = write?.value ?? null;
-    const reads = (readsOf.get(value) ?? []).filter(isStrong);
+    const reads = (from.readsOf.get(value) ?? []).filter(isStrong);
     const ends = [write?.endMs ?? -Infinity, ...reads.map((read) => read.endMs)];
     return { value, write, reads, inEffectByMs: least(ends) };
   });
   const weak = versions.flatMap(({ value }) =>
-    (readsOf.get(value) ?? []).filter((read) => !isStrong(read)).map((read) => read.endMs),
+    (from.readsOf.get(value) ?? []).filter((read) => !isStrong(read)).map((read) => read.endMs),
   );
   const starts = versions.flatMap(({ reads }) => reads.map((read) => read.startMs));
   return {
@@ -153,21 +158,6 @@ function chainFrom(
     currentAtMs: greatest(starts),
     begunAtMs: greatest(writes.map((write) => write?.startMs ?? -Infinity)),
   };
-}
-
-const grouped = new WeakMap<RegisterLog, ReadonlyMap<number | null, readonly Read[]>>();
-
-function readsByValue(log: RegisterLog): ReadonlyMap<number | null, readonly Read[]> {
-  const known = grouped.get(log);
-  if (known !== undefined) return known;
-  const groups = new Map<number | null, Read[]>();
-  for (const read of log.reads) {
-    const group = groups.get(read.value);
-    if (group === undefined) groups.set(read.value, [read]);
-    else group.push(read);
-  }
-  grouped.set(log, groups);
-  return groups;
 }
 
 // Not Math.min(...): a register has more reads than a call may have arguments.
