@@ -91,7 +91,10 @@ export interface Injected {
   readonly struck: readonly string[];
 }
 
-/** Read on every copy after the load has ended and everything was healed. */
+/**
+ * Read on every copy after the load has ended and everything was healed. What is missing here was not
+ * there: an account without rows, a register never written, an empty list, a transfer never applied.
+ */
 export interface FinalState {
   /** By account: ids of the rows that the leader has. */
   readonly rows: Readonly<Record<string, readonly string[]>>;
@@ -114,6 +117,8 @@ export interface History {
   readonly final: FinalState;
   /** Money that the accounts were opened with, all together. */
   readonly openedWith: number;
+  /** The same by account, where it was kept: then each final balance is explained, not their sum alone. */
+  readonly opened?: Readonly<Record<string, number>> | undefined;
 }
 
 export interface Violation {
@@ -126,7 +131,10 @@ export interface Violation {
 export interface Verdict {
   readonly checker: string;
   readonly violations: readonly Violation[];
-  /** What it looked at: "12 registers, 4,031 operations". Zero of what matters is a failure of coverage. */
+  /**
+   * What it looked at: "12 registers, 4,031 operations". Zero of any of them is a failure of coverage,
+   * except of `undecided` (anything else than zero is one) and `skipped`.
+   */
   readonly covered: Readonly<Record<string, number>>;
 }
 
