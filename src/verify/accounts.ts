@@ -22,9 +22,7 @@ export async function openAccounts(
   const worker = async (): Promise<void> => {
     for (const { id, region } of next) {
       const { home } = await db.createAccount({ id, region, timeoutMs: TIMEOUT_MS });
-      await db
-        .account(id)
-        .transaction((tx) => workload.open(tx, id), { timeoutMs: TIMEOUT_MS });
+      await db.account(id).transaction((tx) => workload.open(tx, id), { timeoutMs: TIMEOUT_MS });
       opened.push({ id, region, group: home.group });
     }
   };

@@ -10,7 +10,9 @@ export interface VerifyOptions {
   readonly layout: SurvivalGoal;
   /** Of emulated round trips. */
   readonly scale: number;
-  /** Undefined: a temporary one, which is removed unless the run failed. */
+  /** Everything, its servers' data too, whatever the end. */
+  readonly keep: boolean;
+  /** Undefined: a temporary one. */
   readonly folder?: string | undefined;
 }
 

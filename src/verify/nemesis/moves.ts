@@ -306,10 +306,7 @@ const others: readonly MoveKind[] = [
     name: 'restart the leader',
     kinds: ['restart'],
     place: false,
-    steps: (aim) => [
-      { do: 'restart', who: leader(aim), as: 'process' },
-      reopened(aim),
-    ],
+    steps: (aim) => [{ do: 'restart', who: leader(aim), as: 'process' }, reopened(aim)],
   },
   {
     name: 'restart an app server',
