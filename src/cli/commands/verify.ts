@@ -4,6 +4,7 @@ import { loadConfig } from '../../config/load.ts';
 import { isMeridianError } from '../../kernel/errors.ts';
 import { FAULT_KINDS, type FaultKind } from '../../verify/nemesis/steps.ts';
 import { DEFAULT_GEOGRAPHY, type Geography, type VerifyOptions } from '../../verify/options.ts';
+import type { Verified, VerifyServices } from '../../verify/verify.ts';
 import { createFileLog } from '../file-log.ts';
 import { ExitCode } from '../io.ts';
 import { EXIT_FORCED, StopRequest } from '../stop-request.ts';
@@ -66,10 +67,16 @@ async function geographyOf(folder: string, file: string | undefined): Promise<Ge
 }
 
 /** Only when it is needed: other commands stay quick. */
-async function loadVerification(): Promise<
-  [typeof import('../../verify/verify.ts'), typeof import('../../verify/report.ts')]
-> {
-  return Promise.all([import('../../verify/verify.ts'), import('../../verify/report.ts')]);
+async function runVerification(
+  options: VerifyOptions,
+  services: VerifyServices,
+): Promise<Verified & { readonly json: string }> {
+  const [{ verify }, { reportJson }] = await Promise.all([
+    import('../../verify/verify.ts'),
+    import('../../verify/report.ts'),
+  ]);
+  const verified = await verify(options, services);
+  return { ...verified, json: reportJson(verified.report) };
 }
 
 async function runVerify(flags: Flags, { io, clock, startPlatform }: UpServices): Promise<number> {
@@ -79,10 +86,9 @@ async function runVerify(flags: Flags, { io, clock, startPlatform }: UpServices)
     ...{ layout: flags.layout, scale: flags.scale, keep: flags.keep !== undefined },
     folder: typeof flags.keep === 'string' ? flags.keep : undefined,
   };
-  const [{ verify }, { reportJson }] = await loadVerification();
   using stop = new StopRequest(io, clock);
   try {
-    const { report, text, clean } = await verify(options, {
+    const { json, text, clean } = await runVerification(options, {
       ...{ startPlatform, geography, clock, signal: stop.signal },
       logTo: (file) => createFileLog({ file, level: 'info', clock }),
       onProgress: (line) => {
@@ -92,7 +98,7 @@ async function runVerify(flags: Flags, { io, clock, startPlatform }: UpServices)
         stop.onForce(kill);
       },
     });
-    io.stdout.write(flags.json === true ? reportJson(report) : text);
+    io.stdout.write(flags.json === true ? json : text);
     return clean ? 0 : 1;
   } catch (error) {
     if (stop.signal.aborted && isMeridianError(error, 'ERR_ABORTED')) return EXIT_FORCED;

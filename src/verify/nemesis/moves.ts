@@ -18,7 +18,7 @@ export interface Aim {
 
 export interface MoveKind {
   readonly name: string;
-  /** The first is what it counts as; it is played only if all were asked for. */
+  /** The first is what it counts as; it is played only if all were asked for. (Cancels come whole.) */
   readonly kinds: readonly [FaultKind, ...FaultKind[]];
   /** Touches a place: with region survival every group has a voter there. */
   readonly place: boolean;
@@ -168,7 +168,7 @@ const stops: readonly MoveKind[] = [
   },
   {
     name: 'cancelled quorum waits, then the loss of the leader',
-    kinds: ['cancel', 'stop', 'kill'],
+    kinds: ['cancel'],
     place: false,
     steps: (aim) => [
       stop(followers(aim), 'process'),

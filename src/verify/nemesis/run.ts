@@ -24,7 +24,9 @@ export async function playPlan(
   onMove: (move: PlannedMove) => void,
 ): Promise<Played> {
   const startMs = stage.clock.monotonicMs();
-  const lanes = new Map<string, Promise<void>>();
+  const lanes = new Map<string, Promise<unknown>>(
+    moves.flatMap((move) => move.lanes.map((name) => [name, Promise.resolve()] as const)),
+  );
   const failed: string[] = [];
   let played = 0;
   const play = async (move: PlannedMove, before: Promise<unknown>): Promise<void> => {
@@ -44,7 +46,7 @@ export async function playPlan(
     }
   };
   for (const move of moves) {
-    const before = Promise.all(move.lanes.map((name) => lanes.get(name)));
+    const before = Promise.all(move.lanes.map((name) => lanes.get(name) ?? Promise.resolve()));
     const playing = play(move, before);
     for (const name of move.lanes) lanes.set(name, playing);
   }
