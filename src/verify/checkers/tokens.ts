@@ -1,0 +1,90 @@
+/**
+ * Positions never go back: the answer to a read with a token includes what the token held, and what a
+ * leader answers (a strong read, or a write) includes every position that its client had been given
+ * before. Compared group by group, where both sides speak of the group.
+ */
+import { reaches, type Position, type Token } from '../../topology/position.ts';
+import { grouped } from '../grouped.ts';
+import type { Checker, Operation, Violation } from '../history.ts';
+import { tokenReader, type ReadToken } from '../token-positions.ts';
+
+export const tokens: Checker = {
+  name: 'tokens',
+  claims: 'the positions that a client is given never go back behind what it had seen',
+  check: (history) => {
+    const violations: Violation[] = [];
+    const covered = { answers: 0, compared: 0 };
+    const positionsOf = tokenReader();
+    const answered = history.operations.filter(({ outcome }) => outcome === 'ok');
+    for (const operations of grouped(answered, ({ client }) => client).values()) {
+      judge(operations, { violations, covered, positionsOf });
+    }
+    return { checker: tokens.name, violations, covered };
+  },
+};
+
+interface Held {
+  readonly position: Position;
+  readonly operation: Operation;
+}
+
+function judge(
+  operations: readonly Operation[],
+  into: {
+    violations: Violation[];
+    covered: { answers: number; compared: number };
+    positionsOf: ReadToken;
+  },
+): void {
+  const held = new Map<string, Held>();
+  let previousEndMs = -Infinity;
+  for (const operation of operations) {
+    if (operation.token === undefined) continue;
+    into.covered.answers += 1;
+    const given = into.positionsOf(operation.token);
+    if (given === undefined) {
+      const what = `${operation.client} was given a token that is none`;
+      into.violations.push({ what, operations: [operation.index] });
+      continue;
+    }
+    // Overlapping operations of one client are ordered by nothing.
+    const inOrder = operation.startedAtMs >= previousEndMs;
+    const due = inOrder && isLeaders(operation) ? [...held.values()] : [];
+    for (const { position, operation: before } of [
+      ...due,
+      ...passed(operation, into.positionsOf),
+    ]) {
+      const now = given.find(({ group }) => group === position.group);
+      if (now === undefined) continue;
+      into.covered.compared += 1;
+      if (reaches(now, position)) continue;
+      const what = `${operation.client} was given ${show(now)} after it had seen ${show(position)}`;
+      const indexes = new Set([before.index, operation.index]);
+      into.violations.push({ what, operations: [...indexes] });
+    }
+    for (const position of given) {
+      const known = held.get(position.group)?.position;
+      if (known === undefined || reaches(position, known)) {
+        held.set(position.group, { position, operation });
+      }
+    }
+    previousEndMs = Math.max(previousEndMs, operation.endedAtMs);
+  }
+}
+
+function isLeaders({ action }: Operation): boolean {
+  if (action.kind === 'register-read') return action.asked.kind === 'strong';
+  // Balances may be read on a replica: the history does not say.
+  return action.kind !== 'balances';
+}
+
+function passed(operation: Operation, positionsOf: ReadToken): Held[] {
+  const token: Token | undefined =
+    operation.action.kind === 'register-read' && operation.action.asked.kind === 'token'
+      ? operation.action.asked.token
+      : undefined;
+  const positions = token === undefined ? [] : (positionsOf(token) ?? []);
+  return positions.map((position) => ({ position, operation }));
+}
+
+const show = ({ group, epoch, log }: Position): string => `${group} ${epoch}/${log.toString(16)}`;
