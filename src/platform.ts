@@ -5,11 +5,9 @@
  *   installation → emulated WAN → engine (servers, schema, ranges) → control server → gateways, app
  */
 import { startAppHost, type AppHost } from './app/host.ts';
-import {
-  startControlServer,
-  type ControlServer,
-  type ControlServerOptions,
-} from './control/feed-server.ts';
+import { createChaos, type PlatformChaos } from './chaos/control.ts';
+import { faultHost, type FaultHost } from './chaos/host.ts';
+import { startControlServer, type ControlServer } from './control/feed-server.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
 import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
@@ -24,8 +22,9 @@ import { desiredState } from './orchestrate/desired.ts';
 import { createLocalHost } from './orchestrate/drivers/local.ts';
 import { childEnvironment, environmentOf } from './orchestrate/environment.ts';
 import { secretVariables } from './gateway/options.ts';
+import { faultTargets } from './orchestrate/fault-targets.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
-import { runMigration } from './orchestrate/migration.ts';
+import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
@@ -64,12 +63,15 @@ interface Start {
 interface Ground {
   readonly installation: Installation;
   readonly host: RecordedHost;
+  /** Below the other: faults are in what runs, not in what is known of it. */
+  readonly machines: FaultHost;
 }
 
 interface Data extends Ground {
   readonly engine: Engine;
   readonly control: ControlServer;
   readonly world: World;
+  readonly chaos: PlatformChaos;
   /** Set once it has started; status is asked for earlier. */
   edge?: Edge;
 }
@@ -124,14 +126,11 @@ export async function startPlatform(
       status: () => statusOf(start, data),
       restart: (request, how) => edge.rolling.run(request, how),
       operate: () => Promise.reject(new MeridianError('ERR_OPERATION_REFUSED', 'none yet')),
-      chaos: {
-        inject: () => Promise.reject(new MeridianError('ERR_CHAOS_REFUSED', 'none yet')),
-        heal: () => Promise.resolve([]),
-        faults: () => [],
-      },
+      chaos: data.chaos,
       failed,
       stop: () => start.scope.close(),
       kill: () => {
+        data.chaos.abandon();
         data.engine.kill();
         ground.host.killExcept(databaseNodes(start.desired));
       },
@@ -164,7 +163,8 @@ async function prepareGround(start: Start, fresh: boolean): Promise<Ground> {
     },
   });
   scope.push('installation', () => installation.close());
-  const host = recordedHost(createLocalHost(start.random), installation.processesFile);
+  const machines = faultHost(createLocalHost(start.random), clock);
+  const host = recordedHost(machines, installation.processesFile);
   // A copy of a data directory may take seconds; Ctrl-C does not wait for it.
   const interrupted = (): void => {
     host.endCommands();
@@ -176,7 +176,7 @@ async function prepareGround(start: Start, fresh: boolean): Promise<Ground> {
   });
   // Released after everything that it records.
   scope.push('process record', () => forgetProcesses(installation.processesFile));
-  return { installation, host };
+  return { installation, host, machines };
 }
 
 async function startData(start: Start, ground: Ground): Promise<Data> {
@@ -185,13 +185,20 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   start.begin(
     installation.fresh ? 'creating the database servers' : 'starting the database servers',
   );
-  const links = linksOver(await openWan(start, ground), config.latency.matrix);
+  const wan = await openWan(start, ground);
+  const links = linksOver(wan, config.latency.matrix);
   const world = new World({
     regions: config.regions,
     groups: desired.groups,
     primaryGroup: desired.primaryGroup,
     latency: config.latency.matrix,
     link: (route) => links.link(route),
+  });
+  const chaos = createChaos({
+    ...{ clock, log, wan, host: ground.machines, emulated: config.latency.emulated },
+    lifecycle: start.adapter.capabilities.lifecycle,
+    world: () => faultTargets({ ...config, groups: desired.groups }, processesOf(data)),
+    skewClock: () => engine.skewClock?.bind(engine),
   });
   const engine = await start.adapter.open(config.engine.options, {
     ...{ clock, random, log, host, links },
@@ -203,8 +210,11 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
     onFailure: (error) => {
       start.fail(asMeridian(error));
     },
+    reaches: (place) => chaos.reaches(place),
   });
   scope.push('engine', () => engine.stop());
+  // Servers that stand still do not stop in order.
+  scope.push('faults on purpose', () => chaos.close());
   world.attach({ routes: () => engine.routes() });
   await reconcile(engine, desired, { clock, log, signal: start.signal });
   const servers = databaseNodes(desired).size;
@@ -230,7 +240,10 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
     activity: () => {
       engine.noteActivity();
     },
-    migrate: oneMigration(start, engine),
+    migrate: oneMigrationAtATime({
+      ...{ engine, desired, clock, log },
+      directory: config.migrationsDirectory,
+    }),
     metrics: metricsOf(start, () => data),
     restart: async (request, how) => rollingOf(data).run(request, how),
   });
@@ -240,39 +253,13 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       control.publish();
     },
   });
-  const data: Data = { ...ground, engine, control, world };
+  const data: Data = { ...ground, engine, control, world, chaos };
   return data;
 }
 
 function rollingOf({ edge }: Data): RollingRestart {
   if (edge !== undefined) return edge.rolling;
   throw new MeridianError('ERR_RESTART_UNDER_WAY', 'the platform is still starting');
-}
-
-/** One at a time: two would wait for each other's locks, and report each other's steps. */
-function oneMigration(
-  { config, desired, clock, log }: Start,
-  engine: Engine,
-): NonNullable<ControlServerOptions['migrate']> {
-  let running = false;
-  return async (request, { signal, send }) => {
-    if (running) throw new MeridianError('ERR_MIGRATION_RUNNING', 'a migration is running already');
-    running = true;
-    try {
-      const files = await readMigrations(config.migrationsDirectory);
-      await runMigration(request, {
-        ...{ engine, clock, log, signal, send },
-        desired: {
-          ...desired,
-          tables: request.tables,
-          databaseMigrations: files.database,
-          regionalMigrations: files.regional,
-        },
-      });
-    } finally {
-      running = false;
-    }
-  };
 }
 
 /** Gateways and app servers, started side by side and stopped so: draining times don't add up. */
@@ -324,6 +311,7 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
       app.status === 'fulfilled' ? app.value?.close() : undefined,
     ]);
   });
+  start.scope.push('faults on purpose at the edge', () => data.chaos.close());
   if (gateways.status === 'rejected') throw gateways.reason as Error;
   if (app.status === 'rejected') throw app.reason as Error;
   const edge = { gateways: gateways.value, app: app.value };

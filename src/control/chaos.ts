@@ -45,9 +45,17 @@ export interface ChaosFault {
   readonly lasting: boolean;
 }
 
+export interface ChaosOptions {
+  /** Also where the database servers are not the platform's own. */
+  readonly force?: boolean | undefined;
+}
+
 export interface ChaosControl {
-  /** Throws ERR_CHAOS_REFUSED for what cannot be done here, ERR_CONTROL_REQUEST for an unknown target. */
-  inject(request: ChaosRequest): Promise<ChaosFault>;
+  /**
+   * Resolves when it is in effect. Throws ERR_CHAOS_REFUSED for what cannot be done here,
+   * ERR_CONTROL_REQUEST for an unknown target.
+   */
+  inject(request: ChaosRequest, options?: ChaosOptions): Promise<ChaosFault>;
   /** All that are in force, or one; resolves when they are undone. */
   heal(id?: string): Promise<readonly ChaosFault[]>;
   faults(): readonly ChaosFault[];

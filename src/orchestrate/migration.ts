@@ -8,7 +8,7 @@ import type { ClusterSnapshot } from '../engines/snapshot.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
-import type { MigrationFile } from '../migrations/files.ts';
+import { readMigrations, type MigrationFile } from '../migrations/files.ts';
 import { lockWarnings, type PlacedWarning } from '../migrations/lock-warnings.ts';
 import { planMigrations } from '../migrations/plan.ts';
 import { reconcile } from './reconcile.ts';
@@ -108,4 +108,32 @@ async function left(pendingNow: () => Promise<Pending[]>): Promise<Pending[]> {
   } catch {
     return [];
   }
+}
+
+/** One at a time: two would wait for each other's locks, and report each other's steps. */
+export function oneMigrationAtATime(
+  services: Pick<MigrationRun, 'engine' | 'desired' | 'clock' | 'log'> & {
+    /** Read anew for each. */
+    readonly directory: string;
+  },
+): (request: MigrationRequest, run: Pick<MigrationRun, 'signal' | 'send'>) => Promise<void> {
+  let running = false;
+  return async (request, run) => {
+    if (running) throw new MeridianError('ERR_MIGRATION_RUNNING', 'a migration is running already');
+    running = true;
+    try {
+      const files = await readMigrations(services.directory);
+      await runMigration(request, {
+        ...{ ...services, ...run },
+        desired: {
+          ...services.desired,
+          tables: request.tables,
+          databaseMigrations: files.database,
+          regionalMigrations: files.regional,
+        },
+      });
+    } finally {
+      running = false;
+    }
+  };
 }

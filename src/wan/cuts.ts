@@ -1,5 +1,5 @@
 /**
- * Which directions of a link are cut, decided from the ordered list of what was asked. Pure.
+ * Which directions of a link are cut, and which are slowed, decided from the list of what was asked. Pure.
  *
  * The last rule that matches a direction wins, so that a part of a cut can be healed, and links opened
  * later obey the cuts made before. A rule replaces an earlier one with the same selector: the list is
@@ -13,6 +13,7 @@ import {
   type CutState,
   type LinkRequest,
   type Place,
+  type SlowRule,
 } from './link.ts';
 
 export interface CutRule {
@@ -45,6 +46,23 @@ export function cutState(rules: readonly CutRule[], link: LinkRequest): CutState
   }
   if (forward) return backward ? 'both' : 'forward';
   return backward ? 'backward' : 'none';
+}
+
+/** What the slow rules add to each direction; those that match add up. */
+export function addedDelays(
+  rules: readonly SlowRule[],
+  link: LinkRequest,
+): { readonly forwardMs: number; readonly backwardMs: number } {
+  let forwardMs = 0;
+  let backwardMs = 0;
+  for (const { selector, addMs } of rules) {
+    const forward = matches(selector, link, 'forward');
+    const backward = matches(selector, link, 'backward');
+    const eachMs = forward && backward ? addMs / 2 : addMs;
+    if (forward) forwardMs += eachMs;
+    if (backward) backwardMs += eachMs;
+  }
+  return { forwardMs, backwardMs };
 }
 
 /** Does the selector speak of the bytes that travel in this direction of the link? */

@@ -38,6 +38,7 @@ export class DelayLine {
   #queuedBytes = 0;
   /** Nothing leaves before this moment: the handshake's round trip. */
   #notBefore = 0;
+  #delayMs: number;
   #stalled = false;
   #sourcePaused = false;
   #sourceOver = false;
@@ -48,6 +49,7 @@ export class DelayLine {
 
   constructor(options: DelayLineOptions) {
     this.#options = options;
+    this.#delayMs = options.delayMs;
     const { source } = options;
     source.on('data', (chunk: Buffer) => {
       this.#push(chunk);
@@ -88,6 +90,19 @@ export class DelayLine {
     else this.#advance();
   }
 
+  /**
+   * For what is read from now on; what waits already leaves no later than by the new delay. The queue
+   * keeps its order whatever its moments are, because only its head is looked at.
+   */
+  setDelay(delayMs: number): void {
+    if (delayMs < this.#delayMs) {
+      const latest = delayMs === 0 ? 0 : this.#options.clock.monotonicMs() + delayMs;
+      this.#dues = this.#dues.map((due) => Math.min(due, latest));
+    }
+    this.#delayMs = delayMs;
+    this.#advance();
+  }
+
   close(): void {
     this.#closed = true;
     this.#clear();
@@ -95,7 +110,8 @@ export class DelayLine {
 
   #push(item: Item): void {
     if (this.#closed || this.#destination?.destroyed === true) return;
-    const { clock, delayMs, source } = this.#options;
+    const { clock, source } = this.#options;
+    const delayMs = this.#delayMs;
     const open = this.#destination !== undefined && !this.#stalled && !this.#blocked;
     if (open && delayMs === 0 && this.#empty) {
       this.#emit(item);
@@ -118,7 +134,7 @@ export class DelayLine {
 
   /** Without delay there is nothing to keep in flight: the destination's pace is the source's. */
   get #congested(): boolean {
-    return this.#blocked && this.#options.delayMs === 0;
+    return this.#blocked && this.#delayMs === 0;
   }
 
   #holds(share: number): boolean {
@@ -134,7 +150,8 @@ export class DelayLine {
     const destination = this.#destination;
     if (destination === undefined || this.#stalled || this.#closed) return;
     if (!this.#empty && !this.#blocked) {
-      const { clock, delayMs } = this.#options;
+      const { clock } = this.#options;
+      const delayMs = this.#delayMs;
       const floor = delayMs === 0 ? 0 : this.#notBefore + delayMs;
       const now = clock.monotonicMs();
       destination.cork();

@@ -29,6 +29,11 @@ export interface ForwarderOptions {
   readonly target: Address;
 }
 
+export interface Delays {
+  readonly forwardMs: number;
+  readonly backwardMs: number;
+}
+
 export interface Forwarder {
   readonly port: number;
   readonly connections: number;
@@ -36,11 +41,13 @@ export interface Forwarder {
   /** Where later connections go. */
   target: Address;
   setCut(cut: CutState): void;
+  /** On top of the round trip, from now on; connections that are open feel it too. */
+  setAdded(added: Delays): void;
   /** Destroys every connection; resolves when the port is free. */
   close(): Promise<void>;
 }
 
-export function splitRoundTrip(roundTripMs: number): { forwardMs: number; backwardMs: number } {
+export function splitRoundTrip(roundTripMs: number): Delays {
   if (roundTripMs < ONE_DIRECTION_BELOW_MS) return { forwardMs: roundTripMs, backwardMs: 0 };
   return { forwardMs: roundTripMs / 2, backwardMs: roundTripMs / 2 };
 }
@@ -53,16 +60,18 @@ export async function openForwarder(options: ForwarderOptions): Promise<Forwarde
 
 class LinkForwarder implements Forwarder {
   readonly clock: Clock;
-  readonly roundTripMs: number;
+  readonly #base: Delays;
   readonly #connections = new Set<Connection>();
   readonly #server: Server;
   target: Address;
+  delays: Delays;
   cut: CutState = 'none';
   bytesForwarded = 0;
 
   constructor(options: ForwarderOptions) {
     this.clock = options.clock;
-    this.roundTripMs = options.roundTripMs;
+    this.#base = splitRoundTrip(options.roundTripMs);
+    this.delays = this.#base;
     this.target = options.target;
     this.#server = createServer(
       { allowHalfOpen: true, noDelay: true, highWaterMark: SOCKET_BUFFER_BYTES },
@@ -99,6 +108,14 @@ class LinkForwarder implements Forwarder {
     for (const connection of this.#connections) connection.applyCut();
   }
 
+  setAdded(added: Delays): void {
+    const forwardMs = this.#base.forwardMs + added.forwardMs;
+    const backwardMs = this.#base.backwardMs + added.backwardMs;
+    if (forwardMs === this.delays.forwardMs && backwardMs === this.delays.backwardMs) return;
+    this.delays = { forwardMs, backwardMs };
+    for (const connection of this.#connections) connection.applyDelays();
+  }
+
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.close(() => {
@@ -123,7 +140,7 @@ class Connection {
     this.#link = link;
     this.#client = client;
     this.#onClosed = onClosed;
-    this.#forward = this.#line(client, splitRoundTrip(link.roundTripMs).forwardMs);
+    this.#forward = this.#line(client, link.delays.forwardMs);
     client.on('close', () => {
       // Without an upstream nobody else needs to learn of it.
       if (this.#upstream === undefined || this.#upstream.closed) this.#finish();
@@ -142,6 +159,13 @@ class Connection {
     this.#cancelDial = cut === 'none' ? this.#scheduleDial() : undefined;
   }
 
+  applyDelays(): void {
+    if (this.#closed) return;
+    const { forwardMs, backwardMs } = this.#link.delays;
+    this.#forward.setDelay(forwardMs);
+    this.#backward?.setDelay(backwardMs);
+  }
+
   destroy(): void {
     this.#client.destroy();
     this.#upstream?.destroy();
@@ -149,9 +173,9 @@ class Connection {
   }
 
   #scheduleDial(): (() => void) | undefined {
-    const { clock, roundTripMs } = this.#link;
-    const establishedAt = clock.monotonicMs() + roundTripMs;
-    const wayThere = Math.round(splitRoundTrip(roundTripMs).forwardMs);
+    const { clock, delays } = this.#link;
+    const establishedAt = clock.monotonicMs() + delays.forwardMs + delays.backwardMs;
+    const wayThere = Math.round(delays.forwardMs);
     if (wayThere > 0) {
       return clock.schedule(wayThere, () => {
         this.#dial(establishedAt);
@@ -164,7 +188,7 @@ class Connection {
   #dial(establishedAt: number): void {
     const upstream = new Socket(UPSTREAM_OPTIONS);
     this.#upstream = upstream;
-    this.#backward = this.#line(upstream, splitRoundTrip(this.#link.roundTripMs).backwardMs);
+    this.#backward = this.#line(upstream, this.#link.delays.backwardMs);
     this.#backward.attach(this.#client, 0);
     upstream.setNoDelay(true);
     upstream.on('connect', () => {

@@ -5,9 +5,9 @@
 import type { Clock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { Address } from '../topology/routing.ts';
-import { addRule, cutState, type CutRule } from './cuts.ts';
+import { addedDelays, addRule, cutState, type CutRule } from './cuts.ts';
 import { openForwarder, type Forwarder } from './forwarder.ts';
-import { linkKey, sameAddress, type LinkRequest, type LinkStatus } from './link.ts';
+import { linkKey, sameAddress, type LinkRequest, type LinkStatus, type SlowRule } from './link.ts';
 import type { WanCall } from './messages.ts';
 
 /** Zones times nodes of a large layout; past it something opens links without end. */
@@ -24,6 +24,7 @@ export class LinkTable implements AsyncDisposable {
   #links: Link[] = [];
   readonly #byKey = new Map<string, Link>();
   #rules: readonly CutRule[] = [];
+  #slows: readonly SlowRule[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -39,7 +40,15 @@ export class LinkTable implements AsyncDisposable {
       case 'cut':
       case 'heal':
         this.#rules = addRule(this.#rules, { verb: call.verb, selector: call.selector });
-        for (const link of this.#links) this.#applyCuts(link);
+        for (const link of this.#links) this.#applyFaults(link);
+        return null;
+      case 'impose':
+        this.#rules = call.faults.cuts.reduce<readonly CutRule[]>(
+          (rules, selector) => addRule(rules, { verb: 'cut', selector }),
+          [],
+        );
+        this.#slows = call.faults.slows;
+        for (const link of this.#links) this.#applyFaults(link);
         return null;
       case 'links':
         return this.#links.map((link) => this.#status(link));
@@ -63,7 +72,7 @@ export class LinkTable implements AsyncDisposable {
       const { target } = request;
       const forwarder = await openForwarder({ clock: this.#clock, roundTripMs, target });
       link = { request, roundTripMs, forwarder };
-      this.#applyCuts(link);
+      this.#applyFaults(link);
       this.#links.push(link);
       this.#byKey.set(key, link);
     }
@@ -76,7 +85,7 @@ export class LinkTable implements AsyncDisposable {
       const { from, to } = link.request;
       const moved: Link = { ...link, request: { from, to, target: next } };
       moved.forwarder.target = next;
-      this.#applyCuts(moved);
+      this.#applyFaults(moved);
       this.#byKey.delete(linkKey(from, previous));
       // A link that was there already keeps its name; this one keeps its port for those who know it.
       const key = linkKey(from, next);
@@ -85,15 +94,18 @@ export class LinkTable implements AsyncDisposable {
     });
   }
 
-  #applyCuts(link: Link): void {
+  #applyFaults(link: Link): void {
+    link.forwarder.setAdded(addedDelays(this.#slows, link.request));
     link.forwarder.setCut(cutState(this.#rules, link.request));
   }
 
   #status({ request, roundTripMs, forwarder }: Link): LinkStatus {
+    const added = addedDelays(this.#slows, request);
     return {
       ...request,
       port: forwarder.port,
       roundTripMs,
+      addedMs: added.forwardMs + added.backwardMs,
       connections: forwarder.connections,
       bytesForwarded: forwarder.bytesForwarded,
       cut: cutState(this.#rules, request),

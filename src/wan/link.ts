@@ -29,6 +29,18 @@ export interface CutSelector {
   readonly oneWay?: boolean;
 }
 
+/** Adds to the round trip of what the selector speaks of; one way, all of it to that direction. */
+export interface SlowRule {
+  readonly selector: CutSelector;
+  readonly addMs: number;
+}
+
+/** All that is wrong with the network on purpose. */
+export interface WanFaults {
+  readonly cuts: readonly CutSelector[];
+  readonly slows: readonly SlowRule[];
+}
+
 /** Seen from the link's dialling end. */
 export type CutState = 'none' | 'forward' | 'backward' | 'both';
 
@@ -38,7 +50,10 @@ export interface LinkStatus {
   readonly target: Address;
   /** Where the link listens. */
   readonly port: number;
+  /** As the latency matrix says. */
   readonly roundTripMs: number;
+  /** On top of it. */
+  readonly addedMs: number;
   readonly connections: number;
   /** Both directions, since the link was opened. */
   readonly bytesForwarded: number;
@@ -60,6 +75,11 @@ export interface Wan extends AsyncDisposable {
   cut(selector: CutSelector): Promise<void>;
   /** Ends cuts for what the selector matches; stalled bytes then flow, in order. */
   heal(selector: CutSelector): Promise<void>;
+  /**
+   * These faults and no others from now on, in one step: what one of them still stops stays stopped
+   * while another ends. Later links obey them too.
+   */
+  impose(faults: WanFaults): Promise<void>;
   links(): Promise<readonly LinkStatus[]>;
   /** Resolves when the WAN has ended, asked or not: without it, no link carries anything. */
   readonly ended: Promise<void>;

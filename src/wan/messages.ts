@@ -4,12 +4,13 @@
  */
 import type { MeridianError } from '../kernel/errors.ts';
 import type { Address } from '../topology/routing.ts';
-import type { CutSelector, LinkRequest, LinkStatus } from './link.ts';
+import type { CutSelector, LinkRequest, LinkStatus, WanFaults } from './link.ts';
 
 export type WanCall =
   | { readonly verb: 'link'; readonly request: LinkRequest; readonly roundTripMs: number }
   | { readonly verb: 'retarget'; readonly previous: Address; readonly next: Address }
   | { readonly verb: 'cut' | 'heal'; readonly selector: CutSelector }
+  | { readonly verb: 'impose'; readonly faults: WanFaults }
   | { readonly verb: 'links' };
 
 export type WanRequest = WanCall & { readonly id: number };

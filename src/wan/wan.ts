@@ -18,10 +18,20 @@ import {
   type LinkRequest,
   type LinkStatus,
   type Wan,
+  type WanFaults,
 } from './link.ts';
 import type { WanCall, WanReply } from './messages.ts';
 
-export type { CutSelector, CutState, LinkRequest, LinkStatus, Place, Wan } from './link.ts';
+export type {
+  CutSelector,
+  CutState,
+  LinkRequest,
+  LinkStatus,
+  Place,
+  SlowRule,
+  Wan,
+  WanFaults,
+} from './link.ts';
 export { directLinks } from './direct-links.ts';
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -116,6 +126,10 @@ class WanClient implements Wan {
 
   async heal(selector: CutSelector): Promise<void> {
     await this.#call({ verb: 'heal', selector });
+  }
+
+  async impose(faults: WanFaults): Promise<void> {
+    await this.#call({ verb: 'impose', faults });
   }
 
   links(): Promise<readonly LinkStatus[]> {
