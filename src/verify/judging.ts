@@ -1,19 +1,17 @@
-/** The checkers, and whether they had something to look at. */
+/** The judgement on a history: what every checker says, and whether the run shows anything. Pure. */
+import { CHECKERS } from './checkers/all.ts';
+import { coverageFaults } from './checkers/coverage.ts';
 import type { Checker, History, Verdict } from './history.ts';
-import type { VerifyOptions } from './options.ts';
 
-export const CHECKERS: readonly Checker[] = [];
-
-export function uncoveredBy(
-  options: VerifyOptions,
-  history: History,
-  _verdicts: readonly Verdict[],
-): readonly string[] {
-  return options.faults.length > 0 && history.injected.length === 0
-    ? ['no fault was injected']
-    : [];
+export interface Judgement {
+  readonly checkers: readonly Checker[];
+  readonly verdicts: readonly Verdict[];
+  readonly uncovered: readonly string[];
 }
 
-export function formatOperations(history: History, indexes: readonly number[]): string {
-  return indexes.map((index) => JSON.stringify(history.operations[index])).join('\n');
+/** `faults`: some were asked for, so that a run without any shows nothing. */
+export function judge(history: History, { faults }: { readonly faults: boolean }): Judgement {
+  const verdicts = CHECKERS.map((checker) => checker.check(history));
+  const uncovered = coverageFaults(history, verdicts, { faults });
+  return { checkers: CHECKERS, verdicts, uncovered };
 }

@@ -23,12 +23,14 @@ export interface VerifyReport {
   /** What was asked for and not reached: such a run shows nothing. */
   readonly uncovered: readonly string[];
   /** Where the history and the logs are, if they were kept. */
-  readonly kept?: string | undefined;
+  readonly kept: string | undefined;
   readonly tookMs: number;
 }
 
 /** Undefined: clean. */
-export function reasonOf(report: VerifyReport): string | undefined {
+export function reasonOf(
+  report: Pick<VerifyReport, 'verdicts' | 'unrecovered' | 'uncovered'>,
+): string | undefined {
   const broken = report.verdicts.filter(({ violations }) => violations.length > 0);
   if (broken.length > 0) {
     const count = broken.reduce((sum, { violations }) => sum + violations.length, 0);

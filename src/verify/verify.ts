@@ -1,11 +1,11 @@
 /** `meridian verify` without a terminal: runs, judges, reports, and keeps what explains a failure. */
 import { join } from 'node:path';
-import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import { RunFolder } from './folder.ts';
-import { CHECKERS, formatOperations, uncoveredBy } from './judging.ts';
+import { judge, type Judgement } from './judging.ts';
 import { countsOf, pausesOf } from './measure.ts';
+import { formatHistory } from './minimal.ts';
 import type { VerifyOptions } from './options.ts';
 import { reasonOf, reportText, type VerifyReport } from './report.ts';
 import { runVerification, type Ran, type RunServices } from './run.ts';
@@ -30,12 +30,17 @@ export async function verify(options: VerifyOptions, services: VerifyServices): 
     const log = services.logTo(join(folder.path, 'data', 'logs', 'supervisor.log'));
     const ran = await runVerification(options, { ...services, log, folder: folder.path });
     onProgress('checking');
-    const judged = judge(options, ran, { clock, startMs });
-    explained = reasonOf(judged) !== undefined;
-    const report = explained || folder.keepsAll ? { ...judged, kept: folder.path } : judged;
+    const judgement = judge(ran.history, { faults: options.faults.length > 0 });
+    const told = reportOf(options, ran, judgement);
+    explained = reasonOf(told) !== undefined;
+    const report: VerifyReport = {
+      ...told,
+      kept: explained || folder.keepsAll ? folder.path : undefined,
+      tookMs: Math.round(clock.monotonicMs() - startMs),
+    };
     const text = reportText(report, {
-      checkers: CHECKERS,
-      format: (indexes) => formatOperations(ran.history, indexes),
+      checkers: judgement.checkers,
+      format: (indexes) => formatHistory(ran.history, indexes),
     });
     if (report.kept !== undefined) {
       await folder.writeHistory(ran.history);
@@ -51,14 +56,13 @@ export async function verify(options: VerifyOptions, services: VerifyServices): 
   }
 }
 
-function judge(
+function reportOf(
   options: VerifyOptions,
   ran: Ran,
-  { clock, startMs }: { readonly clock: Clock; readonly startMs: number },
-): VerifyReport {
+  { verdicts, uncovered }: Judgement,
+): Omit<VerifyReport, 'kept' | 'tookMs'> {
   const { history, load, groups, planned, played } = ran;
   const { operations, injected } = history;
-  const verdicts = CHECKERS.map((checker) => checker.check(history));
   return {
     ...{ seed: options.seed, seconds: options.seconds, layout: options.layout },
     faults: options.faults,
@@ -72,8 +76,7 @@ function judge(
     pauses: pausesOf(operations, groups, load),
     unrecovered: ran.unrecovered,
     verdicts,
-    uncovered: uncoveredBy(options, history, verdicts),
-    tookMs: Math.round(clock.monotonicMs() - startMs),
+    uncovered,
   };
 }
 

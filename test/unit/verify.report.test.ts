@@ -17,7 +17,7 @@ const report = (over: Partial<VerifyReport> = {}): VerifyReport => ({
   ],
   ...{ operations: 3, capped: false, workloads: [], pauses: [], unrecovered: [] },
   verdicts: [{ checker: 'rows', violations: [], covered: { rows: 3 } }],
-  ...{ uncovered: [], tookMs: 1 },
+  ...{ uncovered: [], kept: undefined, tookMs: 1 },
   ...over,
 });
 

@@ -1,7 +1,10 @@
 /**
  * Money that moves: within a group, over groups (two-phase commit), and with idempotency keys, under
  * which a transfer is sent again, with the same key, when its answer was lost or refused, and now and
- * then after it was answered. The balances of a group are read in one transaction meanwhile.
+ * then after it was answered.
+ *
+ * The first accounts of a region only pay each other, within their group: their total never changes, and
+ * is read in one transaction meanwhile. The others pay over groups.
  */
 import type { Random } from '../../kernel/random.ts';
 import { present } from '../../kernel/assert.ts';
@@ -9,9 +12,11 @@ import type { Answer, Door } from '../doors.ts';
 import type { Action } from '../history.ts';
 import type { Ended } from '../recorder.ts';
 import { between, pick } from '../seed.ts';
-import { nearby, type Ground, type LoadClient, type Workload } from './workload.ts';
+import { nearby, type Account, type Ground, type LoadClient, type Workload } from './workload.ts';
 
 const OPENED_WITH = 1_000;
+const INNER_PER_REGION = 3;
+const OUTER_PER_REGION = 2;
 const SENDINGS_MAX = 4;
 /** From the first sending of a key to the last. */
 const SENDING_MS_MAX = 15_000;
@@ -29,7 +34,7 @@ interface Client {
 export const bank: Workload = {
   name: 'bank',
   actions: ['transfer', 'balances'],
-  accountsPerRegion: 4,
+  accountsPerRegion: INNER_PER_REGION + OUTER_PER_REGION,
   openedWith: OPENED_WITH,
   open: async (tx, account) => {
     const values = [account, OPENED_WITH];
@@ -60,17 +65,19 @@ function client(of: Client): LoadClient {
 }
 
 function choose({ name, ground, door, random }: Client): Action {
-  const from = nearby(ground, { region: door.region, random, share: 0.7 });
-  const inGroup = ground.accounts.filter((account) => account.group === from.group);
+  const { region } = door;
   const roll = random.next();
-  if (roll < 0.3) {
+  const over = roll < 0.3;
+  const paying = ground.accounts.filter((account) => isInner(account) !== over);
+  const from = nearby({ accounts: paying }, { region, random, share: 0.7 });
+  const inGroup = paying.filter((account) => account.group === from.group);
+  if (roll > 0.65) {
     // The accounts that are asked for stand where their balances will.
     const balances = Object.fromEntries(inGroup.map(({ id }) => [id, 0]));
     return { kind: 'balances', group: from.group, balances };
   }
-  const over = roll < 0.55;
   const others = over
-    ? ground.accounts.filter((account) => account.group !== from.group)
+    ? paying.filter((account) => account.group !== from.group)
     : inGroup.filter((account) => account.id !== from.id);
   const to = present(pick(random, others), 'another account');
   const id = `${name}/${String(ground.nextValue())}`;
@@ -83,6 +90,10 @@ function choose({ name, ground, door, random }: Client): Action {
     amount: between(random, 1, 20),
     ...(keyed ? { key: id } : {}),
   };
+}
+
+function isInner({ id }: Account): boolean {
+  return Number(id.split('-').at(-1)) < INNER_PER_REGION;
 }
 
 async function sendKeyed(

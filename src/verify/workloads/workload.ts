@@ -52,11 +52,11 @@ export interface Workload {
 
 /** Mostly accounts of the client's own region, as in life; the others often enough. */
 export function nearby(
-  ground: Ground,
+  { accounts }: Pick<Ground, 'accounts'>,
   { region, random, share }: { region: string; random: Random; share: number },
 ): Account {
-  const own = ground.accounts.filter((account) => account.region === region);
-  const pool = own.length > 0 && random.next() < share ? own : ground.accounts;
+  const own = accounts.filter((account) => account.region === region);
+  const pool = own.length > 0 && random.next() < share ? own : accounts;
   const found = pool[random.below(pool.length)];
   if (found === undefined) throw new RangeError('a workload without accounts');
   return found;
