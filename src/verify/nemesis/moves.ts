@@ -50,7 +50,7 @@ const stop = (who: Who, as: 'process' | 'node'): Step => ({ do: 'stop', who, as 
 const kills: readonly MoveKind[] = [
   {
     name: 'kill the leader process',
-    kinds: ['kill'],
+    kinds: ['crash'],
     place: false,
     steps: (aim) => [kill(leader(aim), 'process'), reopened(aim)],
   },
@@ -76,7 +76,7 @@ const kills: readonly MoveKind[] = [
   },
   {
     name: 'kill the leader process twice',
-    kinds: ['kill'],
+    kinds: ['crash'],
     place: false,
     steps: (aim) => [
       kill(leader(aim), 'process'),
@@ -88,7 +88,7 @@ const kills: readonly MoveKind[] = [
   },
   {
     name: 'kill an app server, then the leader process',
-    kinds: ['kill'],
+    kinds: ['crash'],
     place: false,
     steps: (aim) => [
       kill({ of: 'app', region: aim.region }, 'process'),
@@ -99,7 +99,7 @@ const kills: readonly MoveKind[] = [
   },
   {
     name: 'kill an app server and the gateway',
-    kinds: ['kill'],
+    kinds: ['crash'],
     place: false,
     steps: (aim) => [
       kill({ of: 'app', region: aim.region }, 'process'),

@@ -5,6 +5,9 @@
 import type { RegionName } from '../../topology/region.ts';
 
 export const FAULT_KINDS = [
+  /** Processes end, and are brought back where they were. */
+  'crash',
+  /** Machines: what ran there ends, and nothing starts there before they are healed. */
   'kill',
   'stop',
   'partition',
