@@ -9,8 +9,15 @@ export interface Judgement {
   readonly uncovered: readonly string[];
 }
 
-/** `faults`: some were asked for, so that a run without any shows nothing. */
-export function judge(history: History, { faults }: { readonly faults: boolean }): Judgement {
+/**
+ * `faults`: some were asked for, so that a run without any shows nothing. Without the last state nobody
+ * judges: what is missing there would count as lost.
+ */
+export function judge(
+  { history, complete }: { readonly history: History; readonly complete: boolean },
+  { faults }: { readonly faults: boolean },
+): Judgement {
+  if (!complete) return { checkers: CHECKERS, verdicts: [], uncovered: [] };
   const verdicts = CHECKERS.map((checker) => checker.check(history));
   const uncovered = coverageFaults(history, verdicts, { faults });
   return { checkers: CHECKERS, verdicts, uncovered };

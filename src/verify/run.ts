@@ -46,7 +46,13 @@ export interface Ran {
   readonly planned: readonly PlannedMove[];
   readonly played: Played;
   readonly unrecovered: readonly string[];
+  /** False: the last state could not be read, so that no checker can judge. */
+  readonly complete: boolean;
 }
+
+const NOTHING: History['final'] = {
+  ...{ rows: {}, registers: {}, lists: {}, balances: {}, transfers: {}, copies: [] },
+};
 
 interface Running {
   readonly options: VerifyOptions;
@@ -132,19 +138,20 @@ async function verifyOn(running: Running): Promise<Ran> {
   await load;
   signal.throwIfAborted();
   onProgress('waiting until everything has recovered');
-  const unrecovered = await settle(() => statusOf(cluster), { clock, signal });
+  const missing = await settle(() => statusOf(cluster), { clock, signal });
   onProgress('reading what is there');
-  const final = await finalOf(running, unrecovered);
+  const { final, unread } = await finalOf(running);
   const history: History = {
     operations: recorder.operations(),
     injected: stage.injections.list(),
-    final,
+    final: final ?? NOTHING,
     ...opening(accounts),
   };
   const groups = new Map(Object.values(accounts).flatMap((all) => all.map((a) => [a.id, a.group])));
   return {
     ...{ history, groups, load: { fromMs, untilMs }, capped: recorder.full },
-    ...{ planned, played, unrecovered },
+    ...{ planned, played, complete: final !== undefined },
+    unrecovered: [...missing, ...unread],
   };
 }
 
@@ -205,20 +212,29 @@ async function statusOf({ platform, observer }: VerifyCluster): ReturnType<typeo
   return { ...status, groups };
 }
 
-/** What does not recover cannot be read; that is failure enough, and the rest is judged all the same. */
-async function finalOf(
-  { cluster, servers, recorder, accounts, services }: Running,
-  unrecovered: readonly string[],
-): Promise<History['final']> {
+/** A cluster whose data cannot be read, with everything healed, has not recovered. */
+async function finalOf({
+  cluster,
+  servers,
+  recorder,
+  accounts,
+  services,
+  signal,
+}: Running): Promise<{
+  readonly final?: History['final'];
+  readonly unread: readonly string[];
+}> {
   const { observer } = cluster;
   try {
-    return await readFinalState({
+    const final = await readFinalState({
       ...{ db: observer, view: observer.control.view, servers, recorder, accounts },
       clock: services.clock,
     });
+    return { final, unread: [] };
   } catch (error) {
-    if (unrecovered.length === 0 || !isMeridianError(error)) throw error;
-    return { rows: {}, registers: {}, lists: {}, balances: {}, transfers: {}, copies: [] };
+    signal.throwIfAborted();
+    if (!isMeridianError(error)) throw error;
+    return { unread: [`what is there cannot be read: ${error.code}: ${error.message}`] };
   }
 }
 

@@ -30,7 +30,7 @@ export async function verify(options: VerifyOptions, services: VerifyServices): 
     const log = services.logTo(join(folder.path, 'data', 'logs', 'supervisor.log'));
     const ran = await runVerification(options, { ...services, log, folder: folder.path });
     onProgress('checking');
-    const judgement = judge(ran.history, { faults: options.faults.length > 0 });
+    const judgement = judge(ran, { faults: options.faults.length > 0 });
     const told = reportOf(options, ran, judgement);
     explained = reasonOf(told) !== undefined;
     const report: VerifyReport = {

@@ -9,7 +9,9 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { systemClock, waitUntil } from '../../src/kernel/clock.ts';
 import { startPlatform } from '../../src/platform.ts';
+import type { Platform, StartPlatform } from '../../src/platform-api.ts';
 import type { VerifyReport } from '../../src/verify/report.ts';
+import { serversOf } from '../../src/verify/servers.ts';
 import { run } from '../unit/cli.rig.ts';
 
 /** On a busy machine. */
@@ -60,6 +62,30 @@ describe('meridian verify', () => {
     };
     assert.notEqual(history.operations.length, 0);
     assert.equal(await readFile(join(folder, 'report.txt'), 'utf8'), verified.out());
+  });
+
+  test('a row that is lost behind its back is missed, told, and explained', async () => {
+    const losing: StartPlatform = async (config, options) => {
+      const platform = await startPlatform(config, options);
+      const servers = await serversOf(platform, config.dataDirectory);
+      const heal = async (id?: string): ReturnType<Platform['chaos']['heal']> => {
+        const lost = await servers.query(
+          'us-east-1.a',
+          'DELETE FROM r0001.inserted WHERE id = (SELECT min(id) FROM r0001.inserted) RETURNING id',
+        );
+        assert.equal(lost.length, 1);
+        return platform.chaos.heal(id);
+      };
+      const chaos = { inject: platform.chaos.inject, faults: platform.chaos.faults, heal };
+      return { ...platform, chaos };
+    };
+    const folder = join(cwd, 'lost');
+    const args = `verify --seconds 4 --faults none --scale 0.25 --keep ${folder}`.split(' ');
+    const verified = run(args, { cwd, startPlatform: losing });
+    assert.equal(await verified.code, 1);
+    assert.match(verified.out(), /BROKEN acknowledged-writes/);
+    assert.match(verified.out(), /\d+ violations?: acknowledged-writes\n$/);
+    assert.match(verified.out(), /History and logs: .*lost/);
   });
 
   test('interrupted, it stops in order and leaves nothing', async () => {

@@ -124,13 +124,15 @@ export class Moving {
     const names = processesOf(scene, step.who);
     // Both followers at once, or the first would be missed before the second is gone.
     await Promise.all(
-      names.map((name) =>
-        this.#inject(
-          step.do,
-          { action: step.do, target: { kind: step.as, name } },
-          ledBy(scene, [name]),
-        ),
-      ),
+      names.map(async (name) => {
+        const target = { kind: step.as, name } as const;
+        try {
+          await this.#inject(step.do, { action: step.do, target }, ledBy(scene, [name]));
+        } catch (error) {
+          // An app server or gateway that is on its way back is as good as struck.
+          if ('group' in step.who || !isMeridianError(error, 'ERR_CHAOS_REFUSED')) throw error;
+        }
+      }),
     );
   }
 
@@ -171,36 +173,48 @@ export class Moving {
   }
 
   async #reopened(group: string, timeoutMs: number): Promise<boolean> {
-    const { control, signal } = this.#stage;
+    const { clock, control, signal } = this.#stage;
     const before = this.#epochs.get(group) ?? 0;
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    for (;;) {
-      const { view } = control;
-      const now = view.groups[group];
-      if (now?.leader !== undefined && now.epoch > before) {
-        this.#epochs.set(group, now.epoch);
-        return true;
+    const patience = new AbortController();
+    const cancel = clock.schedule(timeoutMs, () => patience.abort());
+    const either = AbortSignal.any([signal, patience.signal]);
+    try {
+      for (;;) {
+        const { view } = control;
+        const now = view.groups[group];
+        if (now?.leader !== undefined && now.epoch > before) {
+          this.#epochs.set(group, now.epoch);
+          return true;
+        }
+        await control.newerThan(view.version, either);
       }
-      try {
-        await control.newerThan(view.version, patience);
-      } catch {
-        signal.throwIfAborted();
-        return false;
-      }
+    } catch (error) {
+      signal.throwIfAborted();
+      if (patience.signal.aborted) return false;
+      throw error;
+    } finally {
+      cancel();
     }
   }
 
   async #switchover(group: string): Promise<void> {
-    const { platform, injections, signal } = this.#stage;
+    const { clock, platform, injections } = this.#stage;
     const scene = this.#stage.scene();
     const to = nextInLine(scene, group)?.locality;
     if (to === undefined) return;
     const place = scene.layout === 'region' ? { region: to.region } : { zone: to.zone };
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(SWITCHOVER_TIMEOUT_MS)]);
     const what = `switchover of ${group} to ${Object.values(place).join()}`;
     const over = injections.add({ what, kind: this.#move.kind, struck: [group] });
-    await platform.operate({ kind: 'switchover', group, ...place }, { signal: patience });
-    over();
+    // The end of the load does not interrupt it: it is to be seen through.
+    const patience = new AbortController();
+    const cancel = clock.schedule(SWITCHOVER_TIMEOUT_MS, () => patience.abort());
+    try {
+      const { signal } = patience;
+      await platform.operate({ kind: 'switchover', group, ...place }, { signal });
+    } finally {
+      cancel();
+      over();
+    }
   }
 
   async #cancelWaits(step: Extract<Step, { readonly do: 'cancel-waits' }>): Promise<void> {

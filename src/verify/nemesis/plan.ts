@@ -3,6 +3,7 @@
  * its own, in which one move follows the other; what touches a place that several groups share takes all
  * lanes at once. Moves are dealt like cards: none comes again before all have come.
  */
+import { present } from '../../kernel/assert.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { SurvivalGoal } from '../../topology/survival.ts';
 import { between, streamOf } from '../seed.ts';
@@ -37,6 +38,8 @@ const REOPEN_GUESS_MS = 1_500;
 const SWITCHOVER_GUESS_MS = 1_500;
 const WHOLE_GUESS_MS = 2_000;
 const HASTY = 0.25;
+/** A lane waits so long for the others, if it could do something else. */
+const IDLE_MAX_MS = 2_500;
 
 export function planFaults(wanted: PlanFor): readonly PlannedMove[] {
   const random = streamOf(wanted.seed, 'nemesis');
@@ -46,25 +49,40 @@ export function planFaults(wanted: PlanFor): readonly PlannedMove[] {
     wanted.groups.map(({ name }) => [name, FIRST_MS + random.below(GAP_MAX_MS)]),
   );
   const moves: PlannedMove[] = [];
+  let deck: MoveKind[] = [];
   for (;;) {
-    for (const card of shuffled(cards, random)) {
-      const group = earliest(wanted, freeAtMs);
-      const shared = card.place && wanted.layout === 'region';
-      const lanes = shared
-        ? [group.name, ...[...freeAtMs.keys()].filter((name) => name !== group.name)]
-        : [group.name];
-      const atMs = Math.max(...lanes.map((name) => freeAtMs.get(name) ?? 0));
-      if (atMs >= wanted.durationMs) return moves;
-      const aim = { group: group.name, region: group.homeRegion, random };
-      const hasty = random.next() < HASTY;
-      const move = { ...moveOf(card, aim), atMs, lanes, hasty };
-      const gap = between(random, GAP_MIN_MS, GAP_MAX_MS);
-      const untilMs = atMs + guessMs(move.steps) + WHOLE_GUESS_MS + gap;
-      for (const name of lanes) freeAtMs.set(name, untilMs);
-      // The last may be cut short by the end of the load; only a first one may be begun so late.
-      if (moves.length === 0 || atMs + guessMs(move.steps) <= wanted.durationMs) moves.push(move);
-    }
+    if (deck.length === 0) deck = shuffled(cards, random);
+    const group = earliest(wanted, freeAtMs);
+    const card = draw(deck, { layout: wanted.layout, freeAtMs: [...freeAtMs.values()] });
+    const lanes = isShared(card, wanted.layout)
+      ? [group.name, ...[...freeAtMs.keys()].filter((name) => name !== group.name)]
+      : [group.name];
+    const atMs = Math.max(...lanes.map((name) => freeAtMs.get(name) ?? 0));
+    if (atMs >= wanted.durationMs) return moves.toSorted((a, b) => a.atMs - b.atMs);
+    const aim = { group: group.name, region: group.homeRegion, random };
+    const hasty = random.next() < HASTY;
+    const move = { ...moveOf(card, aim), atMs, lanes, hasty };
+    const gap = between(random, GAP_MIN_MS, GAP_MAX_MS);
+    const untilMs = atMs + guessMs(move.steps) + WHOLE_GUESS_MS + gap;
+    for (const name of lanes) freeAtMs.set(name, untilMs);
+    // The last may be cut short by the end of the load; only a first one may be begun so late.
+    if (moves.length === 0 || atMs + guessMs(move.steps) <= wanted.durationMs) moves.push(move);
   }
+}
+
+function isShared(card: MoveKind, layout: SurvivalGoal): boolean {
+  return card.place && layout === 'region';
+}
+
+/** The first card; but one that needs all lanes waits while some would be idle for long without it. */
+function draw(
+  deck: MoveKind[],
+  { layout, freeAtMs }: { readonly layout: SurvivalGoal; readonly freeAtMs: readonly number[] },
+): MoveKind {
+  const idleMs = Math.max(...freeAtMs) - Math.min(...freeAtMs);
+  const other = deck.findIndex((card) => !isShared(card, layout));
+  const at = idleMs > IDLE_MAX_MS && other > 0 ? other : 0;
+  return present(deck.splice(at, 1)[0], 'a card');
 }
 
 function fits({ kinds, needs }: MoveKind, wanted: PlanFor): boolean {

@@ -19,7 +19,7 @@ const INNER_PER_REGION = 3;
 const OUTER_PER_REGION = 2;
 const SENDINGS_MAX = 4;
 /** From the first sending of a key to the last. */
-const SENDING_MS_MAX = 15_000;
+const SENDING_MS_MAX = 10_000;
 const PAUSE_MS = 150;
 
 type Transfer = Extract<Action, { readonly kind: 'transfer' }>;
