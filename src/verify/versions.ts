@@ -102,6 +102,8 @@ export function certainlyBefore(
 }
 
 function precedes(a: Chain, b: Chain): boolean {
+  // Nothing comes before "never written", whatever a read that lost everything returned.
+  if (b.index === 0) return false;
   return a.inEffectByMs < Math.max(b.currentAtMs, b.begunAtMs) || a.shownByMs < b.begunAtMs;
 }
 

@@ -319,7 +319,10 @@ describe('a store that is right', () => {
         const stale = withStaleRead(history);
         if (stale === undefined) return;
         changed += 1;
-        assert.equal(linearizableRegisters.check(stale).violations.length, 1);
+        const [violation, ...others] = linearizableRegisters.check(stale).violations;
+        assert.deepEqual(others, []);
+        // Write, write, and the read of the first: rarely another way to see it is found before.
+        assert.ok((violation?.operations.length ?? Infinity) <= 5, violation?.what);
       }),
       { numRuns: 60 },
     );

@@ -57,37 +57,39 @@ function minimal(log: RegisterLog, last: number | null): Violation {
     { operations: strong, last: undefined },
     { operations: strong, last },
   ];
+  const partOf = (operations: readonly Operation[], end: number | null | undefined): RegisterLog =>
+    judgeable(log, registerLog(log.register, operations, end));
   const shown =
-    attempts.find((attempt) => isImpossible(log, attempt.operations, attempt.last)) ??
+    attempts.find((attempt) => isImpossible(partOf(attempt.operations, attempt.last))) ??
     ({ operations: strong, last } as const);
-  const indexes = shrink(
-    shown.operations.map(({ index }) => index),
-    (part) => isImpossible(log, operationsAt(shown.operations, part), shown.last),
-  );
+  const take = (part: readonly number[]): RegisterLog =>
+    partOf(operationsAt(shown.operations, part), shown.last);
+  const all = shown.operations.map(({ index }) => index);
+  const found = take(shrink(all, (part) => isImpossible(take(part))));
+  const operations = found.operations.map(({ index }) => index);
   const end = shown.last === undefined ? '' : ` and a last value of ${String(shown.last)}`;
-  const what = `${log.register}: no order of ${indexes.length} operations explains their answers${end}`;
-  return { what, operations: indexes };
+  const what = `${log.register}: no order of ${operations.length} operations explains their answers${end}`;
+  return { what, operations };
 }
 
-/** Whether a part of a register's history, judged by itself, is impossible: then so is the whole. */
-function isImpossible(
-  whole: RegisterLog,
-  operations: readonly Operation[],
-  last: number | null | undefined,
-): boolean {
-  const part = registerLog(whole.register, operations, last);
+function isImpossible(part: RegisterLog): boolean {
   const versions = versionsOf(part, 'strong');
-  if (versions.faults.length > 0 || !keepsWhatExplains(whole, part)) return false;
-  return linearize(part, versions).kind === 'impossible';
+  return versions.faults.length === 0 && linearize(part, versions).kind === 'impossible';
 }
 
 /**
- * A part may do without a read, but a refused swap is explained by any write since the value that it
- * expected: a part without one of those would be impossible without the whole being so.
+ * What remains of a part once everything is left out that its missing operations alone make
+ * impossible; so if the rest is impossible, the whole is. Reads need their write. A refused swap is
+ * explained by any write since the value that it expected, so it needs all of those. A swap that worked
+ * without the one it followed is still a write.
  */
-function keepsWhatExplains(whole: RegisterLog, part: RegisterLog): boolean {
+function judgeable(whole: RegisterLog, part: RegisterLog): RegisterLog {
   const kept = new Set(part.operations);
-  return part.refusals.every(({ expected, endMs }) => {
+  const written = new Set(part.writes.map(({ value }) => value));
+  const isWritten = (value: number | null | undefined): boolean =>
+    typeof value !== 'number' || written.has(value);
+  const reads = part.reads.filter(({ value }) => isWritten(value));
+  const refusals = part.refusals.filter(({ expected, endMs }) => {
     const write = whole.writes.find(({ value }) => value === expected);
     if (expected !== null && write === undefined) return true;
     const since = write?.startMs ?? -Infinity;
@@ -95,4 +97,18 @@ function keepsWhatExplains(whole: RegisterLog, part: RegisterLog): boolean {
       (other) => other.startMs > endMs || other.endMs < since || kept.has(other.operation),
     );
   });
+  const left = new Set<Operation | undefined>([
+    ...part.writes.map(({ operation }) => operation),
+    ...reads.map(({ operation }) => operation),
+    ...refusals.map(({ operation }) => operation),
+  ]);
+  return {
+    ...part,
+    reads,
+    refusals,
+    writes: part.writes.map((write) =>
+      isWritten(write.expected) ? write : { ...write, expected: undefined },
+    ),
+    operations: part.operations.filter((operation) => left.has(operation)),
+  };
 }

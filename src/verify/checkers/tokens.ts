@@ -72,9 +72,10 @@ function judge(
   }
 }
 
+/** Balances may be read on a replica, and a repeated key may be given its first answer: nothing is certain. */
 function isLeaders({ action }: Operation): boolean {
   if (action.kind === 'register-read') return action.asked.kind === 'strong';
-  // Balances may be read on a replica: the history does not say.
+  if (action.kind === 'transfer') return action.key === undefined;
   return action.kind !== 'balances';
 }
 
