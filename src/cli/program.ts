@@ -11,6 +11,7 @@ import { addMigrateCommand } from './commands/migrate.ts';
 import { addRestartCommand } from './commands/restart.ts';
 import { addStatusCommand } from './commands/status.ts';
 import { addUpCommand } from './commands/up.ts';
+import { addVerifyCommand } from './commands/verify.ts';
 import { ExitCode } from './io.ts';
 import { reportError } from './output.ts';
 import type { UpServices } from './up-run.ts';
@@ -47,6 +48,7 @@ export function createProgram(services: UpServices): Command {
   addRestartCommand(program, io);
   addConfigCommand(program, io);
   addDoctorCommand(program, { io, clock, nodeRequired: requiredNode() });
+  addVerifyCommand(program, services);
   return program;
 }
 

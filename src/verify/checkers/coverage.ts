@@ -12,8 +12,17 @@ const SLOW_FACTOR = 3;
 /** Counters of a verdict that may be zero. */
 const MAY_BE_ZERO: ReadonlySet<string> = new Set(['undecided', 'skipped']);
 
-export function coverageFaults(history: History, verdicts: readonly Verdict[]): string[] {
-  return [...unacknowledged(history), ...harmless(history), ...verdicts.flatMap(unlooked)];
+/** `faults: false`: none were asked for. */
+export function coverageFaults(
+  history: History,
+  verdicts: readonly Verdict[],
+  { faults }: { readonly faults: boolean } = { faults: true },
+): string[] {
+  return [
+    ...unacknowledged(history),
+    ...(faults ? harmless(history) : []),
+    ...verdicts.flatMap(unlooked),
+  ];
 }
 
 function unacknowledged({ operations }: History): string[] {

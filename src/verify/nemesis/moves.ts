@@ -1,0 +1,330 @@
+/**
+ * The catalogue of moves: each the shape of an accident that has cost somebody data. Pure; times are
+ * drawn from the seed.
+ *
+ * A move leaves at most one member of a group down for long. Those that take more (both followers
+ * stopped, a successor killed beside its predecessor) are over within seconds: the group may close
+ * meanwhile, and must not lie.
+ */
+import type { Random } from '../../kernel/random.ts';
+import { between } from '../seed.ts';
+import type { FaultKind, Move, Step, Who } from './steps.ts';
+
+export interface Aim {
+  readonly group: string;
+  readonly region: string;
+  readonly random: Random;
+}
+
+export interface MoveKind {
+  readonly name: string;
+  /** The first is what it counts as; it is played only if all were asked for. (Cancels come whole.) */
+  readonly kinds: readonly [FaultKind, ...FaultKind[]];
+  /** Touches a place: with region survival every group has a voter there. */
+  readonly place: boolean;
+  /** There are non-voters, or it needs none. */
+  readonly needs?: 'non-voter';
+  steps(aim: Aim): readonly Step[];
+}
+
+/** Clocks of servers are taken to agree within this: offsets in both directions stay in it together. */
+export const SKEW_MAX_MS = 100;
+const REOPEN_MS = 6_000;
+
+const leader = ({ group }: Aim): Who => ({ of: 'leader', group });
+const follower = ({ group }: Aim): Who => ({ of: 'follower', group });
+const followers = ({ group }: Aim): Who => ({ of: 'followers', group });
+const pause = ({ random }: Aim, least: number, most: number): Step => ({
+  do: 'pause',
+  ms: between(random, least, most),
+});
+const heal: Step = { do: 'heal' };
+const reopened = ({ group }: Aim, timeoutMs = REOPEN_MS): Step => ({
+  do: 'await-open',
+  group,
+  timeoutMs,
+});
+const kill = (who: Who, as: 'process' | 'node'): Step => ({ do: 'kill', who, as });
+const stop = (who: Who, as: 'process' | 'node'): Step => ({ do: 'stop', who, as });
+
+const kills: readonly MoveKind[] = [
+  {
+    name: 'kill the leader process',
+    kinds: ['crash'],
+    place: false,
+    steps: (aim) => [kill(leader(aim), 'process'), reopened(aim)],
+  },
+  {
+    name: "kill the leader's node",
+    kinds: ['kill'],
+    place: false,
+    steps: (aim) => [kill(leader(aim), 'node'), pause(aim, 1_000, 6_000), heal],
+  },
+  {
+    name: "kill the leader's node, then its successor's",
+    kinds: ['kill'],
+    place: false,
+    steps: (aim) => [
+      kill(leader(aim), 'node'),
+      reopened(aim),
+      pause(aim, 0, 1_500),
+      heal,
+      kill(leader(aim), 'node'),
+      pause(aim, 1_000, 3_000),
+      heal,
+    ],
+  },
+  {
+    name: 'kill the leader process twice',
+    kinds: ['crash'],
+    place: false,
+    steps: (aim) => [
+      kill(leader(aim), 'process'),
+      reopened(aim),
+      pause(aim, 0, 300),
+      kill(leader(aim), 'process'),
+      reopened(aim),
+    ],
+  },
+  {
+    name: 'kill an app server, then the leader process',
+    kinds: ['crash'],
+    place: false,
+    steps: (aim) => [
+      kill({ of: 'app', region: aim.region }, 'process'),
+      pause(aim, 0, 80),
+      kill(leader(aim), 'process'),
+      reopened(aim),
+    ],
+  },
+  {
+    name: 'kill an app server and the gateway',
+    kinds: ['crash'],
+    place: false,
+    steps: (aim) => [
+      kill({ of: 'app', region: aim.region }, 'process'),
+      pause(aim, 0, 500),
+      kill({ of: 'gateway', region: aim.region }, 'process'),
+      pause(aim, 500, 1_500),
+    ],
+  },
+  {
+    name: 'kill a non-voter',
+    kinds: ['kill'],
+    place: false,
+    needs: 'non-voter',
+    steps: (aim) => [
+      kill({ of: 'non-voter', group: aim.group }, 'node'),
+      pause(aim, 500, 2_000),
+      heal,
+    ],
+  },
+  {
+    name: 'kill a voting follower',
+    kinds: ['kill'],
+    place: false,
+    steps: (aim) => [kill(follower(aim), 'node'), pause(aim, 500, 3_000), heal],
+  },
+];
+
+const stops: readonly MoveKind[] = [
+  {
+    name: 'stop the leader process, and let it wake',
+    kinds: ['stop'],
+    place: false,
+    steps: (aim) => [
+      { do: 'deafen', who: leader(aim) },
+      stop(leader(aim), 'process'),
+      pause(aim, 2_000, 6_000),
+      heal,
+      pause(aim, 300, 800),
+      { do: 'hear' },
+    ],
+  },
+  {
+    name: "stop the leader's node, and let it wake",
+    kinds: ['stop'],
+    place: false,
+    steps: (aim) => [
+      { do: 'deafen', who: leader(aim) },
+      stop(leader(aim), 'node'),
+      pause(aim, 2_000, 6_000),
+      heal,
+      pause(aim, 300, 800),
+      { do: 'hear' },
+    ],
+  },
+  {
+    name: 'stop both voting followers',
+    kinds: ['stop'],
+    place: false,
+    steps: (aim) => [stop(followers(aim), 'process'), pause(aim, 1_000, 3_000), heal],
+  },
+  {
+    name: 'an unacknowledged tail behind stopped followers, and a restart',
+    kinds: ['kill', 'stop'],
+    place: false,
+    steps: (aim) => tail(aim, [stop(followers(aim), 'process')], { do: 'heal', only: 'stop' }),
+  },
+  {
+    name: 'cancelled quorum waits, then the loss of the leader',
+    kinds: ['cancel'],
+    place: false,
+    steps: (aim) => [
+      stop(followers(aim), 'process'),
+      pause(aim, 150, 300),
+      { do: 'cancel-waits', group: aim.group, forMs: between(aim.random, 600, 1_500) },
+      kill(leader(aim), 'node'),
+      { do: 'heal', only: 'stop' },
+      pause(aim, 1_500, 3_000),
+      heal,
+    ],
+  },
+];
+
+/**
+ * Commits hang on the leader alone; its process ends and comes back with them on its disk. What clients
+ * are shown then must not be lost with that disk.
+ */
+function tail(aim: Aim, isolate: readonly Step[], join: Step): Step[] {
+  return [
+    ...isolate,
+    pause(aim, 300, 700),
+    kill(leader(aim), 'process'),
+    { do: 'await-open', group: aim.group, timeoutMs: 1_500, orGoOn: true },
+    pause(aim, 200, 500),
+    kill(leader(aim), 'node'),
+    join,
+    pause(aim, 1_500, 3_000),
+    heal,
+  ];
+}
+
+const cut = (who: Who, way: 'both' | 'out' | 'in' = 'both'): Step => ({ do: 'cut', who, way });
+
+const partitions: readonly MoveKind[] = [
+  {
+    name: "cut off the leader's place",
+    kinds: ['partition'],
+    place: true,
+    steps: (aim) => [
+      { do: 'deafen', who: leader(aim) },
+      cut(leader(aim)),
+      pause(aim, 3_000, 7_000),
+      heal,
+      pause(aim, 200, 600),
+      { do: 'hear' },
+    ],
+  },
+  {
+    name: "cut one way at the leader's place",
+    kinds: ['partition'],
+    place: true,
+    steps: (aim) => [
+      { do: 'deafen', who: leader(aim) },
+      cut(leader(aim), aim.random.below(2) === 0 ? 'out' : 'in'),
+      pause(aim, 2_000, 5_000),
+      heal,
+    ],
+  },
+  {
+    name: 'a voter lags behind a cut when the leader dies',
+    kinds: ['partition', 'kill'],
+    place: true,
+    steps: (aim) => [
+      cut(follower(aim)),
+      pause(aim, 700, 2_500),
+      kill(leader(aim), 'node'),
+      pause(aim, 0, 400),
+      { do: 'heal', only: 'cut' },
+      pause(aim, 1_500, 3_500),
+      heal,
+    ],
+  },
+  {
+    name: 'an unacknowledged tail behind a cut, and a restart',
+    kinds: ['partition', 'kill'],
+    place: true,
+    steps: (aim) => tail(aim, [cut(followers(aim))], { do: 'heal', only: 'cut' }),
+  },
+];
+
+const others: readonly MoveKind[] = [
+  {
+    name: 'switchover',
+    kinds: ['switchover'],
+    place: false,
+    steps: (aim) => [{ do: 'switchover', group: aim.group }, pause(aim, 200, 1_000)],
+  },
+  {
+    name: 'switchover, and the new leader dies',
+    kinds: ['switchover', 'kill'],
+    place: false,
+    steps: (aim) => [
+      { do: 'switchover', group: aim.group },
+      pause(aim, 0, 300),
+      kill(leader(aim), 'node'),
+      pause(aim, 1_500, 3_000),
+      heal,
+    ],
+  },
+  {
+    name: "a slow link at the leader's place",
+    kinds: ['slow'],
+    place: true,
+    steps: (aim) => [
+      { do: 'slow', who: leader(aim), addMs: between(aim.random, 30, 250) },
+      pause(aim, 2_000, 5_000),
+      heal,
+    ],
+  },
+  {
+    name: "the leader's clock is wrong",
+    kinds: ['skew'],
+    place: false,
+    steps: (aim) => [
+      { do: 'skew', who: leader(aim), offsetMs: offset(aim) },
+      pause(aim, 2_000, 5_000),
+      heal,
+    ],
+  },
+  {
+    name: "the leader's clock is wrong when it is stopped",
+    kinds: ['skew', 'stop'],
+    place: false,
+    steps: (aim) => [
+      { do: 'skew', who: leader(aim), offsetMs: offset(aim) },
+      { do: 'deafen', who: leader(aim) },
+      stop(leader(aim), 'process'),
+      pause(aim, 2_000, 4_500),
+      { do: 'heal', only: 'stop' },
+      pause(aim, 300, 800),
+      heal,
+    ],
+  },
+  {
+    name: 'restart the leader',
+    kinds: ['restart'],
+    place: false,
+    steps: (aim) => [{ do: 'restart', who: leader(aim), as: 'process' }, reopened(aim)],
+  },
+  {
+    name: 'restart an app server',
+    kinds: ['restart'],
+    place: false,
+    steps: (aim) => [
+      { do: 'restart', who: { of: 'app', region: aim.region }, as: 'process' },
+      pause(aim, 300, 1_000),
+    ],
+  },
+];
+
+function offset({ random }: Aim): number {
+  return between(random, SKEW_MAX_MS / 5, SKEW_MAX_MS) * (random.below(2) === 0 ? 1 : -1);
+}
+
+export const MOVES: readonly MoveKind[] = [...kills, ...stops, ...partitions, ...others];
+
+export function moveOf(kind: MoveKind, aim: Aim): Move {
+  return { name: kind.name, kind: kind.kinds[0], steps: kind.steps(aim) };
+}

@@ -1,0 +1,112 @@
+/** Who plays which role right now, from the newest routing view. Pure. */
+import type { ChaosPlace, ChaosTarget } from '../../control/chaos.ts';
+import type { RoutedGroup, RoutedNode, RoutingView } from '../../topology/routing.ts';
+import type { Region } from '../../topology/region.ts';
+import type { SurvivalGoal } from '../../topology/survival.ts';
+import type { Who } from './steps.ts';
+
+export interface Scene {
+  readonly view: RoutingView;
+  readonly layout: SurvivalGoal;
+  readonly regions: readonly Region[];
+  /** By group: who led it last, for when nobody does. */
+  readonly lastLeaders: ReadonlyMap<string, string>;
+  /** Names of processes by region. */
+  readonly apps: Readonly<Record<string, readonly string[]>>;
+  readonly gateways: Readonly<Record<string, readonly string[]>>;
+}
+
+export function leaderOf(scene: Scene, group: string): string | undefined {
+  return scene.view.groups[group]?.leader ?? scene.lastLeaders.get(group);
+}
+
+/** Database servers in a role; none for app servers and gateways. */
+export function nodesOf(scene: Scene, who: Who): readonly RoutedNode[] {
+  if (!('group' in who)) return [];
+  const nodes = sorted(scene.view.groups[who.group]);
+  const leader = leaderOf(scene, who.group);
+  const followers = nodes.filter(({ kind, name }) => kind === 'voter' && name !== leader);
+  switch (who.of) {
+    case 'leader':
+      return nodes.filter(({ name }) => name === leader);
+    case 'followers':
+      return followers;
+    case 'follower':
+      return followers.slice(0, 1);
+    case 'non-voter':
+      return nodes.filter(({ kind }) => kind === 'non-voter').slice(0, 1);
+  }
+}
+
+/** Names of processes to strike. */
+export function processesOf(scene: Scene, who: Who): readonly string[] {
+  if (who.of === 'app') return (scene.apps[who.region] ?? []).slice(0, 1);
+  if (who.of === 'gateway') return (scene.gateways[who.region] ?? []).slice(0, 1);
+  return nodesOf(scene, who).map(({ name }) => name);
+}
+
+/** The voter after the leader, in the order of names. */
+export function nextInLine(scene: Scene, group: string): RoutedNode | undefined {
+  const voters = sorted(scene.view.groups[group]).filter(({ kind }) => kind === 'voter');
+  const leader = leaderOf(scene, group);
+  const at = voters.findIndex(({ name }) => name === leader);
+  return voters[(at + 1) % voters.length];
+}
+
+/** What fails as a whole: a zone, or with region survival a region. */
+export function placesOf(scene: Scene, who: Who): readonly ChaosPlace[] {
+  return nodesOf(scene, who).map(({ locality: { region, zone } }) =>
+    scene.layout === 'region' ? { region } : { region, zone },
+  );
+}
+
+/** The links to cut so that nothing leaves a place ('out'), enters it ('in'), or both. */
+export function cutsOf(
+  scene: Scene,
+  place: ChaosPlace,
+  way: 'both' | 'out' | 'in',
+): readonly ChaosTarget[] {
+  if (way === 'both') return [{ kind: 'link', from: place }];
+  if (way === 'out') return [{ kind: 'link', from: place, oneWay: true }];
+  return elsewhere(scene.regions, place).map((from) => {
+    return { kind: 'link', from, to: place, oneWay: true };
+  });
+}
+
+function elsewhere(regions: readonly Region[], place: ChaosPlace): ChaosPlace[] {
+  const others = regions.filter(({ name }) => name !== place.region);
+  const zones = regions.find(({ name }) => name === place.region)?.zones ?? [];
+  const siblings = place.zone === undefined ? [] : zones.filter((zone) => zone !== place.zone);
+  return [
+    ...others.map(({ name }) => ({ region: name })),
+    ...siblings.map((zone) => ({ region: place.region, zone })),
+  ];
+}
+
+/** Groups whose leaders are among the servers. */
+export function ledBy(scene: Scene, nodes: readonly string[]): readonly string[] {
+  return Object.keys(scene.view.groups).filter((group) => {
+    const leader = leaderOf(scene, group);
+    return leader !== undefined && nodes.includes(leader);
+  });
+}
+
+/** Groups whose leaders are in the places. */
+export function ledIn(scene: Scene, places: readonly ChaosPlace[]): readonly string[] {
+  const inside = Object.values(scene.view.groups).flatMap((group) =>
+    group.nodes.filter(({ locality }) =>
+      places.some(
+        ({ region, zone }) =>
+          region === locality.region && (zone === undefined || zone === locality.zone),
+      ),
+    ),
+  );
+  return ledBy(
+    scene,
+    inside.map(({ name }) => name),
+  );
+}
+
+function sorted(group: RoutedGroup | undefined): readonly RoutedNode[] {
+  return (group?.nodes ?? []).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
