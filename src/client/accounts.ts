@@ -4,7 +4,7 @@
  */
 import { MeridianError } from '../kernel/errors.ts';
 import type { CreateAccountOptions, CreatedAccount, GlobalClient } from './api.ts';
-import type { AttemptServices } from './attempts.ts';
+import type { AttemptServices } from './work.ts';
 import { checkAccountId, homeOf, type Directory } from './directory.ts';
 
 const INSERT = `

@@ -9,7 +9,8 @@
  *   const read = await db.account('alice').read(fn, { staleness: 1_000, token });
  *
  * Guarantees. `transaction` is serializable at the range's leader. It is run again, whole, after a
- * serialization failure, a deadlock or a stale route (bounded, with jitter); so its function must have
+ * serialization failure or a deadlock (bounded, with jitter), and once its group has a leader again
+ * that it lost or did not find (for as long as its time limit allows); so its function must have
  * no effects outside the database. A commit whose outcome is not known throws
  * ERR_ENGINE_COMMIT_UNKNOWN with `outcome: 'unknown'` and is never repeated, unless it has an
  * idempotency key, with which repeating is safe. `read` with `staleness`
@@ -46,6 +47,7 @@ export interface TransactionOptions {
   readonly signal?: AbortSignal;
   /** Bound on everything, retries included. */
   readonly timeoutMs?: number;
+  /** Bound on runs after conflicts and full pools. Waiting for a leader has no bound but the time. */
   readonly retriesMax?: number;
   /** Bound on each statement, in whole milliseconds: ERR_STATEMENT_TIMEOUT, and no retry. */
   readonly statementTimeoutMs?: number;
@@ -146,8 +148,10 @@ export interface ClientCounters {
   readonly reads: number;
   readonly readsOnReplica: number;
   readonly readsOnLeader: number;
-  /** Reads that a replica refused as too old and the leader served. */
+  /** Reads that a replica could not serve and that went to the leader. */
   readonly readsRedirected: number;
+  /** Reads that a replica left without any answer, and that went elsewhere. */
+  readonly replicasSilent: number;
   /** By error code. */
   readonly retries: Readonly<Record<string, number>>;
   readonly commitsUnknown: number;

@@ -1,5 +1,6 @@
 /** Which node to ask. Pure: from one routing view, nothing else. */
 import { MeridianError } from '../kernel/errors.ts';
+import type { NodeName } from '../topology/node.ts';
 import type { RoutedGroup, RoutedNode, RoutingView } from '../topology/routing.ts';
 
 /** The group; ERR_ENGINE_NO_NODE when the view does not know it (yet). */
@@ -23,10 +24,17 @@ export function leaderOf(group: RoutedGroup): RoutedNode {
   return leader;
 }
 
-/** Nearest first; of equally near ones a follower before the leader, which has writes to do. */
-export function nearestOf(group: RoutedGroup): RoutedNode {
+/**
+ * Nearest first; of equally near ones a follower before the leader, which has writes to do. Those to be
+ * avoided only when there is no other.
+ */
+export function nearestOf(
+  group: RoutedGroup,
+  avoided: (node: NodeName) => boolean = () => false,
+): RoutedNode {
   const [nearest] = [...group.nodes].sort(
     (a, b) =>
+      Number(avoided(a.name)) - Number(avoided(b.name)) ||
       a.roundTripMs - b.roundTripMs ||
       Number(a.name === group.leader) - Number(b.name === group.leader) ||
       (a.name < b.name ? -1 : 1),
@@ -35,4 +43,12 @@ export function nearestOf(group: RoutedGroup): RoutedNode {
     throw new MeridianError('ERR_ENGINE_NO_NODE', `group ${group.name} has no nodes`);
   }
   return nearest;
+}
+
+const PATIENCE_MIN_MS = 250;
+const PATIENCE_ROUND_TRIPS = 4;
+
+/** How long a replica is waited for before it counts as silent: what a busy one takes, and no more. */
+export function patienceMs(node: RoutedNode): number {
+  return Math.max(PATIENCE_MIN_MS, PATIENCE_ROUND_TRIPS * node.roundTripMs);
 }

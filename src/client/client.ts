@@ -15,22 +15,23 @@ import type {
   Transaction,
   TransactionOptions,
 } from './api.ts';
-import { runAttempts, type AttemptServices, type CrossGroupRoute, type Work } from './attempts.ts';
+import { runAttempts } from './attempts.ts';
 import { groupOf } from './choose-node.ts';
 import type { PhaseObserver } from './cross-group.ts';
 import { checkAccountId, Directory, type LocateOptions } from './directory.ts';
 import { keyedBy } from './idempotency.ts';
+import { followLeaders } from './leadership.ts';
 import { Resolver } from './resolver.ts';
 import {
   accountReadRoute,
   globalWriteRoute,
   readRoute,
   writeRoute,
-  type Hints,
   type Wanted,
 } from './routes.ts';
 import { ownHost } from './sql-tools/own-host.ts';
 import { poolOn } from './sql-tools/pool.ts';
+import type { AttemptServices, CrossGroupRoute, Hints, Work } from './work.ts';
 
 export interface ClientParts {
   readonly services: AttemptServices;
@@ -57,9 +58,11 @@ export function createClient(parts: ClientParts): MeridianClient & {
   const resolver = resolverOf(parts.services);
   const services = withCrossGroup(parts, resolver);
   const directory = new Directory(services);
+  const unfollow = followLeaders(services);
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closed ??= (async () => {
+      unfollow();
       await resolver?.close();
       parts.onClose?.();
       await services.control[Symbol.asyncDispose]();

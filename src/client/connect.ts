@@ -9,6 +9,7 @@ import { MeridianError } from '../kernel/errors.ts';
 import { silentLog, type Log } from '../kernel/log.ts';
 import { systemRandom } from '../kernel/random.ts';
 import type { MeridianClient } from './api.ts';
+import { Avoided } from './avoided.ts';
 import { createClient } from './client.ts';
 import { Counters } from './counters.ts';
 import type { PhaseObserver } from './cross-group.ts';
@@ -92,6 +93,7 @@ export async function connectObserved(
       limits,
       counters,
       keysInFlight: new KeysInFlight(),
+      avoided: new Avoided(systemClock),
     },
     region,
     newId: randomUUID,

@@ -10,6 +10,7 @@ export class Counters {
     readsOnReplica: 0,
     readsOnLeader: 0,
     readsRedirected: 0,
+    replicasSilent: 0,
     commitsUnknown: 0,
     crossGroupCommitted: 0,
     crossGroupAborted: 0,

@@ -7,8 +7,9 @@ import { LRUCache } from 'lru-cache';
 import { MeridianError } from '../kernel/errors.ts';
 import { orAborted } from '../kernel/signal.ts';
 import type { AccountHome, AccountId, RoutingView } from '../topology/routing.ts';
-import { groupOf, leaderOf, nearestOf } from './choose-node.ts';
-import { runAttempts, type AttemptServices } from './attempts.ts';
+import { groupOf, leaderOf, nearestOf, patienceMs } from './choose-node.ts';
+import { runAttempts } from './attempts.ts';
+import type { AttemptServices } from './work.ts';
 
 const ID_LENGTH_MAX = 128;
 const LOOKING_UP = 'an account was looked up';
@@ -78,19 +79,21 @@ export class Directory {
         const group = groupOf(view, view.primaryGroup);
         const scopes = [{ range: undefined, account: undefined }];
         const shared = { group: group.name, scopes };
-        if (where === 'primary' || leader) {
+        if (where === 'primary' || (leader && group.leader !== undefined)) {
           const access = { kind: 'strong-read', groupEpoch: group.epoch } as const;
           return { ...shared, node: leaderOf(group), access };
         }
+        const node = nearestOf(group, this.#services.avoided.has);
         return {
           ...shared,
-          node: nearestOf(group),
+          node,
           access: {
             kind: 'replica-read',
             groupEpoch: group.epoch,
             maxStalenessMs: undefined,
             atLeast: undefined,
             waitMs: 0,
+            patienceMs: patienceMs(node),
           },
         };
       },

@@ -20,6 +20,7 @@ const SERIES: Readonly<Record<Exclude<keyof ClientCounters, 'retries'>, Series>>
   readsOnLeader: served('leader'),
   readsOnReplica: served('replica'),
   readsRedirected: plain('meridian_client_reads_redirected_total'),
+  replicasSilent: plain('meridian_client_replicas_silent_total'),
   commitsUnknown: plain('meridian_client_commits_unknown_total'),
   crossGroupCommitted: crossGroup('committed'),
   crossGroupAborted: crossGroup('aborted'),

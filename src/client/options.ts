@@ -2,11 +2,10 @@
 export interface ClientLimits {
   /** Bound on a transaction or read with its retries, unless the call says otherwise. */
   readonly timeoutMs: number;
+  /** Bound on runs after conflicts and full pools; waits for a leader are bounded by time alone. */
   readonly retriesMax: number;
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
-  /** Longest wait for a newer routing view before trying the old one again. */
-  readonly rerouteWaitMs: number;
   readonly connectionsPerNodeMax: number;
   readonly connectTimeoutMs: number;
   /** Accounts whose range is remembered. */
@@ -18,7 +17,6 @@ export const CLIENT_LIMITS: ClientLimits = {
   retriesMax: 10,
   backoffBaseMs: 5,
   backoffMaxMs: 250,
-  rerouteWaitMs: 500,
   connectionsPerNodeMax: 8,
   connectTimeoutMs: 3_000,
   directoryEntriesMax: 100_000,

@@ -18,6 +18,7 @@ import type { Position } from '../topology/position.ts';
 import type { RoutedNode } from '../topology/routing.ts';
 import { groupOf, leaderOf } from './choose-node.ts';
 import type { Counters } from './counters.ts';
+import { untilNews } from './waiting.ts';
 
 export interface ResolverServices {
   readonly clock: Clock;
@@ -162,16 +163,18 @@ export class Resolver {
     signal: AbortSignal,
     run: (node: (group: string) => RoutedNode, signal: AbortSignal) => Promise<T>,
   ): Promise<T | undefined> {
-    const { clock, random } = this.#services;
+    const { control, random } = this.#services;
     const either = AbortSignal.any([signal, this.#closed.signal]);
     for (let attempt = 1; !either.aborted; attempt += 1) {
+      const { version } = control.view;
       try {
         return await this.#within(TRY_MS, either, (trying) =>
           run((name) => this.#leader(name), trying),
         );
       } catch {
         // Restarting, unreachable, or busy with the same transaction: what is left is to try again.
-        await clock.sleep(backoffMs(attempt, random, BACKOFF), either).catch(() => {});
+        const atMostMs = backoffMs(attempt, random, BACKOFF);
+        await untilNews(this.#services, { version, atMostMs, signal: either });
       }
     }
     return undefined;

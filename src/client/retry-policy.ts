@@ -1,24 +1,30 @@
 /**
  * What to do after a failed attempt. Pure. Everything before COMMIT is safe to run again, because
  * nothing of it happened; a commit of unknown outcome is not, unless an idempotency key makes it so.
+ *
+ * Two kinds of failure, two bounds. Who meets others (conflicts, full pools) tries a bounded number of
+ * times. Who meets nobody (no leader, an old one, a lost connection) waits for as long as the call may
+ * take: a failover is over in seconds, however often one asks meanwhile.
  */
 import type { MeridianError } from '../kernel/errors.ts';
 
 export type Verdict =
-  | { readonly kind: 'give-up' }
-  /** Run again, after a jittered wait (conflicts) or at once. */
+  /** `final`: another try can't help, or must not be; `exhausted`: there were enough of them. */
+  | { readonly kind: 'give-up'; readonly why: 'final' | 'exhausted' }
+  /** Run again, after a jittered wait or at once; counts towards the bound. */
   | { readonly kind: 'again'; readonly wait: 'none' | 'backoff' }
-  /** Run again with a newer routing view and a fresh directory lookup. */
-  | { readonly kind: 'reroute' }
+  /** Run again by the newest route, once there is a newer view or after a jittered wait. */
+  | { readonly kind: 'await-route' }
   /** A replica could not serve it: the leader can. */
   | { readonly kind: 'use-leader' };
 
 export interface AttemptFacts {
   readonly error: MeridianError;
-  readonly attempt: number;
+  /** Earlier failures that count. */
+  readonly conflicts: number;
   readonly retriesMax: number;
-  /** The attempt went to a replica. */
-  readonly onReplica: boolean;
+  /** The attempt was a read that any replica may serve, and went to this one; undefined: it was not. */
+  readonly replica: 'leader' | 'follower' | undefined;
   /** It has an idempotency key: to repeat it can't do it twice. */
   readonly keyed: boolean;
   /** An earlier attempt may have been committed: the deadline alone ends the search for the answer. */
@@ -26,29 +32,34 @@ export interface AttemptFacts {
 }
 
 export function judge(facts: AttemptFacts): Verdict {
-  const { error, onReplica } = facts;
+  const { error, replica } = facts;
   if (error.outcome === 'unknown') {
-    return facts.keyed ? { kind: 'again', wait: 'backoff' } : { kind: 'give-up' };
+    return facts.keyed ? { kind: 'await-route' } : { kind: 'give-up', why: 'final' };
   }
-  if (onReplica && isReplicasFault(error)) return { kind: 'use-leader' };
-  if (facts.attempt > facts.retriesMax && !facts.unresolved) return { kind: 'give-up' };
+  if (replica !== undefined && isReplicasFault(error, replica)) return { kind: 'use-leader' };
   switch (error.code) {
-    case 'ERR_ENGINE_SERIALIZATION':
-      return { kind: 'again', wait: facts.attempt === 1 ? 'none' : 'backoff' };
     case 'ERR_ENGINE_STALE_ROUTE':
     case 'ERR_ENGINE_NO_NODE':
-      return { kind: 'reroute' };
     case 'ERR_ENGINE_UNAVAILABLE':
-    case 'ERR_ENGINE_OVERLOADED':
-      return { kind: 'again', wait: 'backoff' };
+      return { kind: 'await-route' };
+    case 'ERR_ENGINE_SERIALIZATION':
+    case 'ERR_ENGINE_OVERLOADED': {
+      const { conflicts, retriesMax, unresolved } = facts;
+      if (conflicts >= retriesMax && !unresolved) return { kind: 'give-up', why: 'exhausted' };
+      const first = error.code === 'ERR_ENGINE_SERIALIZATION' && conflicts === 0;
+      return { kind: 'again', wait: first ? 'none' : 'backoff' };
+    }
     default:
-      return { kind: 'give-up' };
+      return { kind: 'give-up', why: 'final' };
   }
 }
 
-function isReplicasFault(error: MeridianError): boolean {
+function isReplicasFault(error: MeridianError, replica: 'leader' | 'follower'): boolean {
+  // Unlike its strong reads, this one waited for the leader to have reached a position.
+  if (error.code === 'ERR_ENGINE_TOO_STALE') return true;
+  // Asked as a replica, a leader fails like one that leads: there is no other to send it to.
+  if (replica === 'leader') return false;
   return (
-    error.code === 'ERR_ENGINE_TOO_STALE' ||
     error.code === 'ERR_ENGINE_UNAVAILABLE' ||
     error.code === 'ERR_ENGINE_STALE_ROUTE' ||
     // A standby cancels queries that hold back replay for too long.

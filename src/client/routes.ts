@@ -3,14 +3,12 @@ import type { SessionTarget } from '../engines/connector.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { Position } from '../topology/position.ts';
 import type { AccountHome, AccountId, RoutedGroup, RoutingView } from '../topology/routing.ts';
-import type { AttemptServices, CrossGroupRoute, Work } from './attempts.ts';
-import { groupOf, leaderOf, nearestOf } from './choose-node.ts';
+import type { AttemptServices, CrossGroupRoute, Hints } from './work.ts';
+import { groupOf, leaderOf, nearestOf, patienceMs } from './choose-node.ts';
 import type { Directory } from './directory.ts';
 
 /** Waiting at a replica for a position is worth at most about a round trip to the leader. */
 const POSITION_WAIT_SLACK_MS = 25;
-
-export type Hints = Parameters<Work<unknown>['route']>[1];
 
 /** The leader of the accounts' group; of their groups, when they live in several. */
 export async function writeRoute(
@@ -60,7 +58,8 @@ export function readRoute(
   const { group, wanted } = read;
   const shared = { group: group.name, scopes: [read.scope] };
   if (wanted.staleness !== undefined) services.control.countBoundedRead();
-  if (wanted.strong || read.leader) {
+  // Without a leader, what some replica could not serve another may, or the same a moment later.
+  if (wanted.strong || (read.leader && group.leader !== undefined)) {
     services.counters.add('readsOnLeader');
     return {
       ...shared,
@@ -70,7 +69,7 @@ export function readRoute(
   }
   // The nearest may be the leader itself: it is fresh once it proves that it still leads, and this
   // kind of read costs it neither predicate locks nor a commit.
-  const nearest = nearestOf(group);
+  const nearest = nearestOf(group, services.avoided.has);
   services.counters.add(nearest.name === group.leader ? 'readsOnLeader' : 'readsOnReplica');
   const leader = group.nodes.find((node) => node.name === group.leader);
   return {
@@ -82,6 +81,7 @@ export function readRoute(
       maxStalenessMs: wanted.staleness,
       atLeast: wanted.positions.find((position) => position.group === group.name),
       waitMs: (leader?.roundTripMs ?? 0) + POSITION_WAIT_SLACK_MS,
+      patienceMs: patienceMs(nearest),
     },
   };
 }

@@ -206,10 +206,13 @@ export class Sessions implements AsyncDisposable {
   }
 }
 
+/** Far more than a replica that runs needs to answer. */
+const PATIENCE_MS = 10_000;
+
 export function replicaRead(groupEpoch: number, want: Wanted): Access {
   return {
     ...{ kind: 'replica-read', groupEpoch, maxStalenessMs: want.maxStalenessMs },
-    ...{ atLeast: want.atLeast, waitMs: want.waitMs ?? 0 },
+    ...{ atLeast: want.atLeast, waitMs: want.waitMs ?? 0, patienceMs: PATIENCE_MS },
   };
 }
 

@@ -48,6 +48,11 @@ export type Access =
       readonly atLeast: Position | undefined;
       /** How long to wait for `atLeast`. */
       readonly waitMs: number;
+      /**
+       * How long to wait for the node's first answer. A silent one is ERR_ENGINE_UNAVAILABLE with
+       * `details.silent`.
+       */
+      readonly patienceMs: number;
     };
 
 export interface SessionTarget {
@@ -192,6 +197,12 @@ export interface BeginOptions extends StatementLimits {
 export interface Connector extends AsyncDisposable {
   /** Takes a connection; ERR_ENGINE_UNAVAILABLE or ERR_ENGINE_OVERLOADED when there is none in time. */
   begin(target: SessionTarget, options: BeginOptions): Promise<SessionTransaction>;
+  /**
+   * The node no longer leads, or has a new life: what is connected to it is given up, silent or not.
+   * Who waits for a connection fails at once, what is in use after `graceMs`, in which an answer that
+   * is on its way can arrive. Later calls connect anew. Outcomes are as with any lost connection.
+   */
+  forget(node: RoutedNode, graceMs: number): void;
   /** For transactions over several groups; undefined without that capability. */
   readonly twoPhase?: TwoPhaseVerbs | undefined;
 }

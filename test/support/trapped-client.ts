@@ -11,6 +11,7 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
+import { Avoided } from '../../src/client/avoided.ts';
 import { createClient } from '../../src/client/client.ts';
 import { Counters } from '../../src/client/counters.ts';
 import { KeysInFlight } from '../../src/client/keys-in-flight.ts';
@@ -85,6 +86,7 @@ export async function trappedClient(beside: TestClient, name = 'us-east-1'): Pro
     services: {
       ...{ clock: systemClock, random: systemRandom, connector, control, limits: CLIENT_LIMITS },
       ...{ counters: new Counters(), keysInFlight: new KeysInFlight() },
+      avoided: new Avoided(systemClock),
     },
     region: 'us-east',
     newId: randomUUID,

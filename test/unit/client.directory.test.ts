@@ -1,7 +1,8 @@
 /** Looking accounts up: shared by those who ask at once, but each keeps its own deadline. */
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import type { AttemptServices } from '../../src/client/attempts.ts';
+import type { AttemptServices } from '../../src/client/work.ts';
+import { Avoided } from '../../src/client/avoided.ts';
 import { createClient } from '../../src/client/client.ts';
 import { Counters } from '../../src/client/counters.ts';
 import { Directory } from '../../src/client/directory.ts';
@@ -54,11 +55,13 @@ function silentServices(): {
   } as unknown as Connector;
   const control = {
     view: VIEW,
+    onView: () => () => {},
     [Symbol.asyncDispose]: () => Promise.resolve(),
   } as unknown as AttemptServices['control'];
   const services = {
     ...{ clock: systemClock, random: seededRandom(1), connector, control },
     ...{ limits: CLIENT_LIMITS, counters: new Counters(), keysInFlight: new KeysInFlight() },
+    avoided: new Avoided(systemClock),
   };
   return {
     services,

@@ -10,46 +10,55 @@ const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
 function verdict(
   code: ErrorCode,
   facts: {
-    attempt?: number;
-    onReplica?: boolean;
+    conflicts?: number;
+    replica?: 'leader' | 'follower';
     outcome?: Outcome;
     keyed?: boolean;
     unresolved?: boolean;
   } = {},
 ): Verdict {
-  const { attempt = 1, onReplica = false, outcome = 'none' } = facts;
+  const { conflicts = 0, replica, outcome = 'none' } = facts;
   const { keyed = false, unresolved = false } = facts;
   const error = new MeridianError(code, 'it failed', { outcome });
-  return judge({ error, attempt, retriesMax: 3, onReplica, keyed, unresolved });
+  return judge({ error, conflicts, retriesMax: 3, replica, keyed, unresolved });
+}
+
+const PLACES = [undefined, 'leader', 'follower'] as const;
+const FINAL = { kind: 'give-up', why: 'final' };
+const EXHAUSTED = { kind: 'give-up', why: 'exhausted' };
+
+/** What a read of any replica is told about its place, where it has one. */
+function at(replica: (typeof PLACES)[number]): { replica?: 'leader' | 'follower' } {
+  return replica === undefined ? {} : { replica };
 }
 
 describe('after a failed attempt', () => {
   test('an unknown outcome is never run again, whatever its code and wherever it was', () => {
     for (const code of CODES) {
-      for (const onReplica of [true, false]) {
-        assert.deepEqual(verdict(code, { outcome: 'unknown', onReplica }), { kind: 'give-up' });
+      for (const replica of PLACES) {
+        assert.deepEqual(verdict(code, { outcome: 'unknown', ...at(replica) }), FINAL);
       }
     }
   });
 
   test('with a key an unknown outcome is asked about again, until the deadline', () => {
     for (const code of CODES) {
-      const unknown = verdict(code, { outcome: 'unknown', keyed: true, attempt: 99 });
-      assert.deepEqual(unknown, { kind: 'again', wait: 'backoff' });
+      const unknown = verdict(code, { outcome: 'unknown', keyed: true, conflicts: 99 });
+      assert.deepEqual(unknown, { kind: 'await-route' });
     }
-    const facts = { keyed: true, attempt: 99 };
-    assert.equal(verdict('ERR_ENGINE_UNAVAILABLE', facts).kind, 'give-up');
-    assert.equal(verdict('ERR_ENGINE_UNAVAILABLE', { ...facts, unresolved: true }).kind, 'again');
-    assert.equal(verdict('ERR_ENGINE_NO_NODE', { ...facts, unresolved: true }).kind, 'reroute');
+    const facts = { keyed: true, conflicts: 99 };
+    assert.deepEqual(verdict('ERR_ENGINE_SERIALIZATION', facts), EXHAUSTED);
+    const unresolved = { ...facts, unresolved: true };
+    assert.equal(verdict('ERR_ENGINE_SERIALIZATION', unresolved).kind, 'again');
   });
 
   test('only these codes are run again at a leader; every other gives up', () => {
     const again: Partial<Record<ErrorCode, string>> = {
       ERR_ENGINE_SERIALIZATION: 'again',
-      ERR_ENGINE_UNAVAILABLE: 'again',
       ERR_ENGINE_OVERLOADED: 'again',
-      ERR_ENGINE_STALE_ROUTE: 'reroute',
-      ERR_ENGINE_NO_NODE: 'reroute',
+      ERR_ENGINE_UNAVAILABLE: 'await-route',
+      ERR_ENGINE_STALE_ROUTE: 'await-route',
+      ERR_ENGINE_NO_NODE: 'await-route',
     };
     for (const code of CODES) assert.equal(verdict(code).kind, again[code] ?? 'give-up', code);
   });
@@ -57,35 +66,47 @@ describe('after a failed attempt', () => {
   test("a code whose advice is 'never' or 'operator' is not run again", () => {
     for (const code of CODES) {
       if (['now', 'backoff'].includes(ERROR_CODES[code].retry)) continue;
-      for (const onReplica of [true, false]) {
-        assert.equal(verdict(code, { onReplica }).kind, 'give-up', code);
+      for (const replica of PLACES) assert.deepEqual(verdict(code, at(replica)), FINAL, code);
+    }
+  });
+
+  test('conflicts are bounded by their number, the loss of a leader is not', () => {
+    for (const code of CODES) {
+      const { kind } = verdict(code);
+      if (kind === 'again') {
+        assert.equal(verdict(code, { conflicts: 2 }).kind, 'again', code);
+        assert.deepEqual(verdict(code, { conflicts: 3 }), EXHAUSTED, code);
+      } else {
+        assert.deepEqual(verdict(code, { conflicts: 99 }), verdict(code), code);
       }
     }
   });
 
-  test('attempts are bounded', () => {
-    for (const code of CODES) {
-      assert.equal(verdict(code, { attempt: 4 }).kind, 'give-up', code);
-      assert.equal(verdict(code, { attempt: 3 }).kind, verdict(code, { attempt: 1 }).kind, code);
-    }
-  });
-
-  test('what a replica could not serve goes to the leader, as often as was tried before', () => {
+  test('what a follower could not serve goes to the leader, as often as was tried before', () => {
+    const facts = { replica: 'follower', conflicts: 9 } as const;
     for (const code of [
       'ERR_ENGINE_TOO_STALE',
       'ERR_ENGINE_UNAVAILABLE',
       'ERR_ENGINE_STALE_ROUTE',
       'ERR_ENGINE_SERIALIZATION',
     ] as const) {
-      assert.equal(verdict(code, { onReplica: true, attempt: 9 }).kind, 'use-leader', code);
+      assert.equal(verdict(code, facts).kind, 'use-leader', code);
     }
-    assert.equal(verdict('ERR_ENGINE_STATEMENT', { onReplica: true }).kind, 'give-up');
+    assert.deepEqual(verdict('ERR_ENGINE_STATEMENT', facts), FINAL);
+  });
+
+  test('a leader asked as a replica fails like a leader: there is no other to send it to', () => {
+    for (const code of CODES) {
+      if (code === 'ERR_ENGINE_TOO_STALE') continue;
+      assert.deepEqual(verdict(code, { replica: 'leader' }), verdict(code), code);
+    }
+    assert.equal(verdict('ERR_ENGINE_TOO_STALE', { replica: 'leader' }).kind, 'use-leader');
   });
 
   test('the first conflict is tried again at once, later ones after a wait', () => {
     const first = { kind: 'again', wait: 'none' };
     assert.deepEqual(verdict('ERR_ENGINE_SERIALIZATION'), first);
-    assert.deepEqual(verdict('ERR_ENGINE_SERIALIZATION', { attempt: 2 }), {
+    assert.deepEqual(verdict('ERR_ENGINE_SERIALIZATION', { conflicts: 1 }), {
       ...first,
       wait: 'backoff',
     });

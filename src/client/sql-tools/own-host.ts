@@ -10,7 +10,7 @@ import type { Statement, StatementResult } from '../../engines/connector.ts';
 import { isMeridianError, MeridianError } from '../../kernel/errors.ts';
 import { mergeTokens, type Token } from '../../topology/position.ts';
 import type { Committed } from '../api.ts';
-import type { Work } from '../attempts.ts';
+import type { Work } from '../work.ts';
 import type { Handle } from '../handle.ts';
 import type { Block, HandleSession, Host } from './host.ts';
 

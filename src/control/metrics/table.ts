@@ -122,6 +122,10 @@ export const METRICS = {
     [],
     'Reads that a replica could not serve and the leader did.',
   ),
+  meridian_client_replicas_silent_total: client(
+    [],
+    'Reads that a replica left without any answer, and that went elsewhere.',
+  ),
   meridian_client_retries_total: client(['code'], 'Attempts that were repeated, by error code.'),
   meridian_client_commits_unknown_total: client([], 'Commits whose answer was lost.'),
   meridian_client_cross_group_total: client(

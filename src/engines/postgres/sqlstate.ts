@@ -74,6 +74,7 @@ export function fromDriver(
     // No SQLSTATE: the socket failed, or the server closed it.
     return new MeridianError('ERR_ENGINE_UNAVAILABLE', `${doing}: ${text}`, {
       cause: withoutDetail(error),
+      details: cutBecause(error),
     });
   }
   const code = isOvertaken(state, text)
@@ -85,6 +86,12 @@ export function fromDriver(
     cause: withoutDetail(error),
     details: { sqlState: state, ...constraintOf(error) },
   });
+}
+
+/** Of a connection that this process cut itself: why. */
+function cutBecause(error: unknown): Readonly<Record<string, unknown>> {
+  const details = (error as { details?: unknown } | undefined)?.details;
+  return typeof details === 'object' && details !== null ? { ...details } : {};
 }
 
 /** Names of schema objects help programs; they are not row values. */

@@ -42,12 +42,17 @@ const PLAN_OVERTAKEN = '0A000';
 /** BEGIN of a serializable or writing transaction in recovery: the same code. */
 const NOT_ON_A_STANDBY = '0A000';
 
+export interface OpenOptions extends BeginOptions {
+  /** Told when a replica read is opened, of its first answer. */
+  readonly onOpening?: (entered: Promise<unknown>) => void;
+}
+
 type State = 'new' | 'open' | 'failed' | 'committing' | 'prepared' | 'ending' | 'closed';
 
 export class PostgresTransaction implements TwoPhaseTransaction {
   readonly #client: pg.PoolClient;
   readonly #target: SessionTarget;
-  readonly #options: BeginOptions;
+  readonly #options: OpenOptions;
   readonly #signal: AbortSignal;
   readonly #onAbort: () => void;
   /** The connection ended under us; what is sent afterwards never leaves this process. */
@@ -66,7 +71,7 @@ export class PostgresTransaction implements TwoPhaseTransaction {
   /** A limit on statements is in force, which must not strike the commit. */
   #limited: boolean;
 
-  constructor(client: pg.PoolClient, target: SessionTarget, options: BeginOptions) {
+  constructor(client: pg.PoolClient, target: SessionTarget, options: OpenOptions) {
     const { signal } = options;
     this.#client = client;
     this.#target = target;
@@ -271,6 +276,7 @@ export class PostgresTransaction implements TwoPhaseTransaction {
       const entered = this.#send<ReachedRow>(enterOf(this.#target, scope));
       sent.push(entered);
       if (access.kind === 'replica-read') {
+        this.#options.onOpening?.(entered);
         void entered.then(
           ({ rows }) => (this.#seen = parseReached(rows[0])),
           () => {},

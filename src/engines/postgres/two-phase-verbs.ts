@@ -3,23 +3,24 @@
  * it is done again and again. Deciding and finishing are rare, and must not wait for a pool whose
  * connections all wait for the rows that they would free: they dial.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import { isMeridianError, MeridianError } from '../../kernel/errors.ts';
 import type { RoutedNode } from '../../topology/routing.ts';
-import type { ConnectorServices, SessionTarget, TwoPhaseVerbs } from '../connector.ts';
+import type { SessionTarget, TwoPhaseVerbs } from '../connector.ts';
 import { socketOf } from './closing.ts';
 import { fromDriver } from './sqlstate.ts';
 import type { PostgresTransaction } from './transaction.ts';
 import { finishOn, preparedOn, settleOn } from './two-phase.ts';
 
 export interface TwoPhaseParts {
-  readonly services: ConnectorServices;
   readonly begin: (target: SessionTarget, signal: AbortSignal) => Promise<PostgresTransaction>;
   readonly take: (node: RoutedNode, signal: AbortSignal) => Promise<pg.PoolClient>;
+  /** Not yet connected. */
+  readonly dial: (node: RoutedNode) => pg.Client;
 }
 
 export function twoPhaseVerbs(parts: TwoPhaseParts): TwoPhaseVerbs {
-  const { services, begin, take } = parts;
+  const { begin, take, dial } = parts;
   return {
     begin: (target, { signal }) => begin(target, signal),
     prepared: async (node, { signal }) => {
@@ -30,14 +31,14 @@ export function twoPhaseVerbs(parts: TwoPhaseParts): TwoPhaseVerbs {
       return use(client, { node, signal, release }, preparedOn);
     },
     settle: async (node, { group, gid, signal }) => {
-      const { decision, reached } = await dialled(services, node, {
+      const { decision, reached } = await dialled(dial(node), node, {
         signal,
         run: (client) => settleOn(client, group, gid),
       });
       return { decision, position: { group, ...reached } };
     },
     finish: async (node, { group, gid, decision, signal }) => {
-      const reached = await dialled(services, node, {
+      const reached = await dialled(dial(node), node, {
         signal,
         run: (client) => finishOn(client, gid, decision),
       });
@@ -47,18 +48,10 @@ export function twoPhaseVerbs(parts: TwoPhaseParts): TwoPhaseVerbs {
 }
 
 async function dialled<T>(
-  services: ConnectorServices,
+  client: pg.Client,
   node: RoutedNode,
   of: { readonly signal: AbortSignal; readonly run: (client: pg.Client) => Promise<T> },
 ): Promise<T> {
-  const client = new pg.Client({
-    ...node.address,
-    ...services.credentials,
-    application_name: services.applicationName,
-    connectionTimeoutMillis: services.connectTimeoutMs,
-    pipeline: true,
-  });
-  client.on('error', () => {});
   const release = (): void => {
     void client.end().catch(() => {});
   };

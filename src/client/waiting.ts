@@ -1,0 +1,44 @@
+/** The waits between attempts: each ends at its time, at the call's deadline, or with news. */
+import type { ControlSubscription } from '../control/subscription.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { MeridianError } from '../kernel/errors.ts';
+import type { Deadline } from './deadline.ts';
+
+export interface WaitServices {
+  readonly clock: Clock;
+  readonly control: Pick<ControlSubscription, 'view' | 'newerThan'>;
+}
+
+/** Resolves with the first view newer than `version`, after `atMostMs`, or when the signal aborts. */
+export async function untilNews(
+  { clock, control }: WaitServices,
+  wait: { readonly version: number; readonly atMostMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const { version, signal } = wait;
+  if (control.view.version > version || signal.aborted) return;
+  const waited = new AbortController();
+  const stop = (): void => {
+    waited.abort();
+  };
+  const cancel = clock.schedule(wait.atMostMs, stop);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    await control.newerThan(version, waited.signal);
+  } catch {
+    // No news: the old route may have become right again (a leader that was opening).
+  } finally {
+    cancel();
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** What ends a call whose deadline has struck: with what it was waiting out, where that is known. */
+export function outOfTime(deadline: Deadline, last: MeridianError | undefined): MeridianError {
+  const error = deadline.error();
+  if (last === undefined || error.code !== 'ERR_DEADLINE_EXCEEDED') return error;
+  return new MeridianError(
+    'ERR_DEADLINE_EXCEEDED',
+    `${error.message}; the last attempt failed with ${last.code}: ${last.message}`,
+    { cause: last, details: { lastCode: last.code } },
+  );
+}

@@ -1,0 +1,66 @@
+/**
+ * Transactions on replicas, which must not cost a reader its deadline when the replica is silent: a
+ * partitioned or stopped server closes nothing. So its first answer is waited for with a bound of its own
+ * (`patienceMs`); the reader then asks elsewhere. Later statements may take as long as they need.
+ */
+import type { Clock } from '../../kernel/clock.ts';
+import type { Access, BeginOptions, SessionTarget } from '../connector.ts';
+import { socketOf } from './closing.ts';
+import { silence, type NodeConnections } from './node-connections.ts';
+import { awaitPosition } from './position-wait.ts';
+import { PostgresTransaction } from './transaction.ts';
+
+/** Making a connection takes some round trips more than a question. */
+const CONNECTING_FACTOR = 2;
+
+type ReplicaRead = Extract<Access, { kind: 'replica-read' }>;
+
+export async function beginOnReplica(
+  connections: NodeConnections,
+  clock: Clock,
+  of: {
+    readonly target: SessionTarget;
+    readonly access: ReplicaRead;
+    readonly options: BeginOptions;
+  },
+): Promise<PostgresTransaction> {
+  const { target, access, options } = of;
+  const { patienceMs, waitMs, atLeast } = access;
+  const client = await connections.acquire({
+    signal: options.signal,
+    patienceMs: patienceMs * CONNECTING_FACTOR,
+  });
+  const heardWithin = (ms: number, answer: Promise<unknown>): void => {
+    const cancel = clock.schedule(ms, () => {
+      const { message, details } = silence(target.node, ms);
+      socketOf(client).destroy(Object.assign(new Error(message), { details }));
+    });
+    answer.then(
+      () => {
+        cancel();
+        connections.heard();
+      },
+      () => {
+        cancel();
+      },
+    );
+  };
+  const transaction = new PostgresTransaction(client, target, {
+    ...options,
+    onOpening: (entered) => {
+      heardWithin(patienceMs, entered);
+    },
+  });
+  if (atLeast === undefined) return transaction;
+  try {
+    const reached = awaitPosition(client, clock, {
+      ...{ wanted: atLeast, waitMs, signal: options.signal },
+    });
+    heardWithin(waitMs + patienceMs, reached);
+    await reached;
+  } catch (error) {
+    await transaction.rollback();
+    throw error;
+  }
+  return transaction;
+}
