@@ -90,6 +90,10 @@ class LocalMachines implements FaultHost {
     return this.#host.run(spec, timeoutMs);
   };
 
+  isDown(name: string): boolean {
+    return this.#machines.down.has(name) || this.#machines.frozen.has(name);
+  }
+
   endCommands(): void {
     this.#host.endCommands();
   }
