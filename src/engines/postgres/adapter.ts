@@ -3,6 +3,7 @@
  *
  *   plan.ts decides · performing.ts does, by nodes.ts, opening.ts, migrating.ts, globals.ts
  *   observe.ts looks
+ *   heartbeat.ts, in-doubt.ts and globals-keeper.ts go on beside
  *   connector.ts and transaction.ts are the data side
  */
 import { MeridianError } from '../../kernel/errors.ts';
@@ -14,6 +15,7 @@ import { locateBinaries } from './binaries.ts';
 import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
 import { diagnosePostgres } from './diagnose.ts';
+import { startGlobalsKeeper, type GlobalsKeeper } from './globals-keeper.ts';
 import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
 import { startInDoubtSweep, type InDoubtSweep } from './in-doubt.ts';
 import { LeaderSessions } from './leader-session.ts';
@@ -74,6 +76,7 @@ function engineOf(cluster: Cluster): Engine {
   const sessions = new LeaderSessions(cluster);
   let heartbeats: Heartbeats | undefined;
   let inDoubt: InDoubtSweep | undefined;
+  let globals: GlobalsKeeper | undefined;
   let stopped: Promise<void> | undefined;
 
   return {
@@ -101,6 +104,7 @@ function engineOf(cluster: Cluster): Engine {
       cluster.adopt(desired);
       heartbeats ??= startHeartbeats(cluster, sessions);
       inDoubt ??= startInDoubtSweep(cluster, sessions);
+      globals ??= startGlobalsKeeper(cluster, desired.primaryGroup);
     },
     routes: () => routesOf(cluster, ranges),
     applicationCredentials: () => ({
@@ -114,9 +118,11 @@ function engineOf(cluster: Cluster): Engine {
         cluster.beginStop();
         const beating = heartbeats?.stop();
         const sweeping = inDoubt?.stop();
+        const keeping = globals?.stop();
         sessions.close();
         await beating;
         await sweeping;
+        await keeping;
         await stopServers(cluster);
       })();
       return stopped;
@@ -126,6 +132,7 @@ function engineOf(cluster: Cluster): Engine {
       for (const node of cluster.nodes.values()) node.process?.signal('SIGQUIT');
       void heartbeats?.stop();
       void inDoubt?.stop();
+      void globals?.stop();
       sessions.close();
     },
     [Symbol.asyncDispose]() {

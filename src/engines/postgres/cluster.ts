@@ -33,6 +33,12 @@ export interface ClusterGroup {
   connectionsMax: number;
   /** The subscription to the global tables was made or refreshed in this run. */
   globals: 'publisher' | 'subscribed' | 'none';
+  /** They were followed in this run, at least for a while. */
+  globalsFollowed: boolean;
+  /** Rises when what its copies rest on may be lost; see globals-era.ts. */
+  globalsEra: number;
+  /** The eras for which its copy is whole. */
+  globalsFor: string | undefined;
 }
 
 export class Cluster {
@@ -81,6 +87,9 @@ export class Cluster {
         // A standby refuses to start with fewer than its leader ever had: lowering has no effect.
         connectionsMax: Math.max(stored?.connectionsMax ?? 0, this.server.options.connectionsMax),
         globals: spec.name === primaryGroup ? 'publisher' : 'none',
+        globalsFollowed: false,
+        globalsEra: stored?.globalsEra ?? 0,
+        globalsFor: stored?.globalsFor,
       });
       for (const node of spec.nodes) {
         this.nodes.set(node.name, { spec: node, port: 0, process: undefined, supervised: false });
@@ -110,6 +119,20 @@ export class Cluster {
     const group = this.group(name);
     await this.#persist(group, { settled: true });
     group.settled = true;
+  }
+
+  /** Persisted before anybody may rely on what the era before had. */
+  async raiseGlobalsEra(name: string): Promise<void> {
+    const group = this.group(name);
+    group.globalsEra += 1;
+    await this.#persist(group, { globalsEra: group.globalsEra });
+  }
+
+  /** The group's copy of the global tables is whole for these eras. */
+  async keepGlobals(name: string, globalsFor: string): Promise<void> {
+    const group = this.group(name);
+    await this.#persist(group, { globalsFor });
+    group.globalsFor = globalsFor;
   }
 
   /** Where a range's rows will be, before there can be any. */

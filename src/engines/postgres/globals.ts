@@ -3,12 +3,17 @@
  * from the primary's group, so that the application's joins work everywhere.
  *
  * The subscription is made once and pointed at the publisher's present address at each start. Apply
- * runs with synchronous_commit off: a copy that loses its tail in a crash asks for it again.
+ * runs with synchronous_commit off: a copy that loses its tail in a crash asks for it again. After a
+ * failover of either side that is not enough (globals-era.ts): then the subscription is made anew, and
+ * the copy is compared with the publisher.
  */
-import { waitUntil } from '../../kernel/clock.ts';
 import type pg from 'pg';
+import { waitUntil } from '../../kernel/clock.ts';
+import { MeridianError } from '../../kernel/errors.ts';
 import { withAdmin } from './admin.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, ClusterGroup } from './cluster.ts';
+import { eraOf, isWhole, slotOfEra } from './globals-era.ts';
+import { makeWhole } from './globals-whole.ts';
 import { subscriptionName } from './observe.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { DATABASE, GLOBAL_PUBLICATION, GLOBAL_SCHEMA, ROLE } from './roles.ts';
@@ -18,35 +23,129 @@ import { nodePaths } from './storage.ts';
 /** Slot creation waits for running transactions of the publisher; a stuck one must not hold us. */
 const CREATE_TIMEOUT_MS = 30_000;
 const COPY_TIMEOUT_MS = 60_000;
+const LOOK_TIMEOUT_MS = 5_000;
 
-export async function subscribeGlobals(
+export interface SubscribeOptions {
+  readonly group: string;
+  readonly primaryGroup: string;
+  readonly signal?: AbortSignal;
+}
+
+const underWay = new WeakMap<ClusterGroup, Promise<'done' | 'already-done'>>();
+
+/** One at a time per group: who comes meanwhile gets the same answer. */
+export function subscribeGlobals(
   cluster: Cluster,
-  options: { readonly group: string; readonly primaryGroup: string },
+  options: SubscribeOptions,
+): Promise<'done' | 'already-done'> {
+  const group = cluster.group(options.group);
+  const begun = underWay.get(group);
+  if (begun !== undefined) return begun;
+  const running = subscribeOnce(cluster, options).finally(() => underWay.delete(group));
+  underWay.set(group, running);
+  return running;
+}
+
+async function subscribeOnce(
+  cluster: Cluster,
+  options: SubscribeOptions,
 ): Promise<'done' | 'already-done'> {
   const group = cluster.group(options.group);
   if (group.globals === 'subscribed') return 'already-done';
   const publisher = cluster.group(options.primaryGroup);
-  const address = await cluster.link(group.leader, publisher.leader);
-  const { passfile } = nodePaths(cluster.server.storage, group.leader);
-  const connection = connectionInfo(address, {
-    user: ROLE.replication,
-    passfile,
-    dbname: DATABASE,
-    application_name: subscriptionName(options.group),
-  });
+  const { leader } = group;
   const name = subscriptionName(options.group);
+  const followed = await followedSlot(cluster, leader, name);
+  if (
+    followed !== undefined &&
+    isWhole(publisher, group) &&
+    !(await hasSlot(cluster, publisher.leader, followed))
+  ) {
+    await cluster.raiseGlobalsEra(options.group);
+  }
+  const era = eraOf(publisher, group);
+  const check = unchanged(publisher, group, options.signal);
+  const { passfile } = nodePaths(cluster.server.storage, leader);
+  const connection = connectionInfo(await cluster.link(leader, publisher.leader), {
+    ...{ user: ROLE.replication, passfile, dbname: DATABASE, application_name: name },
+  });
+  const whole = isWhole(publisher, group);
+  if (!whole) {
+    const slot = slotOfEra(options.group, era);
+    const sides = { publisher: publisher.leader, subscriber: leader };
+    await makeWhole(cluster, { name, connection, slot, ...sides, check });
+  }
   await withAdmin(
-    cluster.admin(group.leader),
-    async (client) => {
-      const made = await client.query('SELECT 1 FROM pg_subscription WHERE subname = $1', [name]);
-      if (made.rows.length > 0) await refresh(client, name, connection);
-      else await create(cluster, { client, publisher: publisher.leader, name, connection });
-    },
+    cluster.admin(leader),
+    (client) =>
+      whole && followed === undefined
+        ? create(cluster, { client, publisher: publisher.leader, name, connection })
+        : refresh(client, name, connection),
     { statementTimeoutMs: CREATE_TIMEOUT_MS },
   );
-  await waitForCopies(cluster, group.leader);
+  await waitForCopies(cluster, leader, check);
+  check();
+  if (!whole) await cluster.keepGlobals(options.group, era);
+  check();
   group.globals = 'subscribed';
+  group.globalsFollowed = true;
   return 'done';
+}
+
+/** A change on either side makes what was begun worthless: it is begun again. */
+function unchanged(
+  publisher: ClusterGroup,
+  group: ClusterGroup,
+  signal: AbortSignal | undefined,
+): () => void {
+  const state = (): string =>
+    [publisher, group]
+      .map((one) => [one.leader, one.epoch, one.open, one.globalsEra].join(' '))
+      .join(', ');
+  const before = state();
+  return () => {
+    if (signal?.aborted === true) {
+      throw new MeridianError('ERR_ABORTED', 'the refresh of the global tables was given up');
+    }
+    if (state() === before) return;
+    throw new MeridianError(
+      'ERR_ENGINE_UNAVAILABLE',
+      `a leader changed while the global tables of ${group.spec.name} were refreshed`,
+    );
+  };
+}
+
+/** Of the subscription as it is: null when it has none, undefined when there is no subscription. */
+async function followedSlot(
+  cluster: Cluster,
+  leader: string,
+  name: string,
+): Promise<string | null | undefined> {
+  const { rows } = await withAdmin(
+    cluster.admin(leader),
+    (client) =>
+      client.query<{ slot: string | null }>(
+        'SELECT subslotname AS slot FROM pg_subscription WHERE subname = $1',
+        [name],
+      ),
+    { statementTimeoutMs: LOOK_TIMEOUT_MS },
+  );
+  return rows[0]?.slot;
+}
+
+/** One whose log was removed from under it is as good as none. */
+async function hasSlot(cluster: Cluster, publisher: string, slot: string | null): Promise<boolean> {
+  if (slot === null) return false;
+  const { rowCount } = await withAdmin(
+    cluster.admin(publisher),
+    (client) =>
+      client.query(
+        `SELECT FROM pg_replication_slots WHERE slot_name = $1 AND invalidation_reason IS NULL`,
+        [slot],
+      ),
+    { statementTimeoutMs: LOOK_TIMEOUT_MS },
+  );
+  return rowCount === 1;
 }
 
 /**
@@ -117,7 +216,7 @@ async function refresh(client: pg.Client, name: string, connection: string): Pro
   await client.query(`ALTER SUBSCRIPTION ${subscription} REFRESH PUBLICATION`);
 }
 
-async function waitForCopies(cluster: Cluster, leader: string): Promise<void> {
+async function waitForCopies(cluster: Cluster, leader: string, check: () => void): Promise<void> {
   await waitUntil(
     cluster.services.clock,
     {
@@ -126,6 +225,7 @@ async function waitForCopies(cluster: Cluster, leader: string): Promise<void> {
       intervalMs: 100,
     },
     async () => {
+      check();
       const result = await withAdmin(cluster.admin(leader), (client) =>
         client.query<{ waiting: string }>(
           `SELECT count(*) AS waiting FROM pg_subscription_rel WHERE srsubstate <> 'r'`,

@@ -143,7 +143,7 @@ async function askGroup(
           ? await client.query<{ n: string }>('SELECT count(*) AS n FROM meridian.account')
           : undefined;
         const slots = await client.query<{ slot: string; lag: string | null }>(
-          `SELECT slot_name AS slot,
+          `SELECT regexp_replace(slot_name, '__e[0-9]+_[0-9]+$', '') AS slot,
              (pg_current_wal_lsn() - confirmed_flush_lsn)::text AS lag
            FROM pg_replication_slots WHERE slot_type = 'logical'`,
         );
@@ -212,7 +212,7 @@ function migrationsOf(answer: GroupAnswer | undefined, scope: string): AppliedMi
     .map(({ name, checksum }) => ({ name, checksum }));
 }
 
-/** A subscription and its slot on the publisher carry one name. */
+/** Of the subscription; its slot on the publisher has it too, or one that begins with it (globals-era.ts). */
 export function subscriptionName(group: string): string {
   return `meridian_global_${group.replaceAll('-', '_')}`;
 }

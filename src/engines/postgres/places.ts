@@ -19,6 +19,10 @@ export interface StoredGroup {
   readonly connectionsMax: number;
   /** Which servers hold its data, and where; absent in data of before this was written. */
   readonly nodes?: Readonly<Record<NodeName, string>>;
+  /** Failovers that its copies of the global tables, or those made of its, have seen; absent: 0. */
+  readonly globalsEra?: number;
+  /** The eras, its publisher's and its own, for which its copy is whole; absent: the first. */
+  readonly globalsFor?: string;
 }
 
 export interface StoredCluster {
