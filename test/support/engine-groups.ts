@@ -42,7 +42,7 @@ const DIRECT: Links = {
 
 const OPTIONS: PostgresOptions = {
   ...{ sharedBuffersMb: 8, connectionsMax: 30, fsync: false, startTimeoutMs: 30_000 },
-        ...{ leaseMs: 2_000, clockOffsetMaxMs: 0 },
+  ...{ leaseMs: 2_000, clockOffsetMaxMs: 0 },
   heartbeat: { activeMs: 50, idleMs: 500 },
 };
 

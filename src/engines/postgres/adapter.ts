@@ -3,7 +3,6 @@
  *
  *   plan.ts decides · performing.ts does, by nodes.ts, opening.ts, migrating.ts, globals.ts
  *   observe.ts looks
- *   heartbeat.ts, in-doubt.ts and globals-keeper.ts go on beside
  *   connector.ts and transaction.ts are the data side
  */
 import { MeridianError } from '../../kernel/errors.ts';
@@ -15,10 +14,7 @@ import { locateBinaries } from './binaries.ts';
 import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
 import { diagnosePostgres } from './diagnose.ts';
-<<<<<<< HEAD
 import { applyRole } from './arbiter/fencing.ts';
-=======
->>>>>>> rebuild
 import { startGlobalsKeeper, type GlobalsKeeper } from './globals-keeper.ts';
 import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
 import { startInDoubtSweep, type InDoubtSweep } from './in-doubt.ts';

@@ -50,7 +50,6 @@ export interface ClusterGroup {
   connectionsMax: number;
   /** The subscription to the global tables was made or refreshed in this run. */
   globals: 'publisher' | 'subscribed' | 'none';
-<<<<<<< HEAD
   /** See StoredGroup. */
   readonly excluded: Set<NodeName>;
   unconfirmed: ReadonlySet<NodeName>;
@@ -62,8 +61,6 @@ export interface ClusterGroup {
   lease: Lease;
   /** Of the machine in arbiter/; undefined before the first opening. */
   leadership: GroupArbiter | undefined;
-=======
->>>>>>> rebuild
   /** They were followed in this run, at least for a while. */
   globalsFollowed: boolean;
   /** Rises when what its copies rest on may be lost; see globals-era.ts. */
@@ -110,24 +107,7 @@ export class Cluster {
     const { groups, primaryGroup } = desired;
     for (const spec of groups) {
       if (this.groups.has(spec.name)) continue;
-<<<<<<< HEAD
       this.groups.set(spec.name, this.#groupOf(spec, spec.name === primaryGroup));
-=======
-      const stored = this.#stored.groups[spec.name];
-      this.groups.set(spec.name, {
-        spec,
-        leader: leaderOf(spec, stored),
-        epoch: stored?.epoch ?? 0,
-        open: false,
-        settled: stored?.settled ?? false,
-        // A standby refuses to start with fewer than its leader ever had: lowering has no effect.
-        connectionsMax: Math.max(stored?.connectionsMax ?? 0, this.server.options.connectionsMax),
-        globals: spec.name === primaryGroup ? 'publisher' : 'none',
-        globalsFollowed: false,
-        globalsEra: stored?.globalsEra ?? 0,
-        globalsFor: stored?.globalsFor,
-      });
->>>>>>> rebuild
       for (const node of spec.nodes) {
         this.nodes.set(node.name, nodeOf(node));
       }

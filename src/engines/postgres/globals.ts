@@ -56,15 +56,11 @@ async function subscribeOnce(
   const { leader } = group;
   const name = subscriptionName(options.group);
   const followed = await followedSlot(cluster, leader, name);
-<<<<<<< HEAD
-  if (followed !== undefined && !(await hasSlot(cluster, publisher.leader, followed))) {
-=======
   if (
     followed !== undefined &&
     isWhole(publisher, group) &&
     !(await hasSlot(cluster, publisher.leader, followed))
   ) {
->>>>>>> rebuild
     await cluster.raiseGlobalsEra(options.group);
   }
   const era = eraOf(publisher, group);

@@ -83,10 +83,12 @@ async function beat({ cluster, sessions, stopped }: Beating, group: ClusterGroup
     overdue.abort();
   });
   const answer = await Promise.race([
-    sessions.use(group, (client) => beatOn(cluster, group, client)).catch(() =>
-      // A partition is silent: what nobody can reach says nothing before the time is up.
-      cluster.reaches(group.leader) ? undefined : new Promise<undefined>(() => {}),
-    ),
+    sessions
+      .use(group, (client) => beatOn(cluster, group, client))
+      .catch(() =>
+        // A partition is silent: what nobody can reach says nothing before the time is up.
+        cluster.reaches(group.leader) ? undefined : new Promise<undefined>(() => {}),
+      ),
     new Promise<undefined>((resolve) => {
       const either = AbortSignal.any([overdue.signal, stopped]);
       either.addEventListener('abort', () => {

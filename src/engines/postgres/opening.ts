@@ -48,11 +48,7 @@ export async function openGroup(cluster: Cluster, name: string): Promise<void> {
 }
 
 /** Two beats: the first tells the leader's clock, the second grants on it. */
-async function firstLease(
-  cluster: Cluster,
-  group: ClusterGroup,
-  client: pg.Client,
-): Promise<void> {
+async function firstLease(cluster: Cluster, group: ClusterGroup, client: pg.Client): Promise<void> {
   await client.query('SET synchronous_commit = local');
   await beatOn(cluster, group, client);
   await beatOn(cluster, group, client);

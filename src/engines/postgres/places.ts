@@ -19,7 +19,6 @@ export interface StoredGroup {
   readonly connectionsMax: number;
   /** Which servers hold its data, and where; absent in data of before this was written. */
   readonly nodes?: Readonly<Record<NodeName, string>>;
-<<<<<<< HEAD
   /** Servers whose data may not be used any more: they are cloned before they run again. */
   readonly excluded?: readonly NodeName[];
   /**
@@ -29,8 +28,6 @@ export interface StoredGroup {
   readonly unconfirmed?: readonly NodeName[];
   /** Who votes, where that is not who is declared to: after a recovery by force. */
   readonly voters?: readonly NodeName[];
-=======
->>>>>>> rebuild
   /** Failovers that its copies of the global tables, or those made of its, have seen; absent: 0. */
   readonly globalsEra?: number;
   /** The eras, its publisher's and its own, for which its copy is whole; absent: the first. */

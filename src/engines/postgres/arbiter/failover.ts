@@ -8,9 +8,9 @@
  */
 import { isMeridianError } from '../../../kernel/errors.ts';
 import { withAdmin } from '../admin.ts';
-import { makeSlots } from '../slots.ts';
 import { elect, type Candidate } from './election.ts';
-import { fenceStandby, follow } from './fencing.ts';
+import { fenceStandby } from './fencing.ts';
+import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
 import type { Leading } from './leading.ts';
 import { ensureRunning } from './running.ts';
@@ -86,8 +86,9 @@ export async function fenceAndElect(of: Leading): Promise<GroupEvent> {
   });
   await cluster.elect(group.spec.name, { leader: election.winner, excluded: [old] });
   cluster.node(election.winner).fenced = false;
-  await makeSlots(cluster, group).catch(() => {});
-  await followOthers(of);
+  // Non-voters leave the elected one before it is promoted: in the moment before its barrier it has no
+  // quorum, and they must not have what no other voter has (docs/decisions/0004).
+  await settleFollowers(cluster, group.spec.name);
   return 'elected';
 }
 
@@ -98,17 +99,6 @@ async function positionOf(of: Leading, node: string): Promise<bigint | undefined
     of.failure = isMeridianError(error) ? error : of.failure;
     return undefined;
   }
-}
-
-/**
- * Non-voters leave the elected one before it is promoted: in the moment before its barrier it has no
- * quorum, and they must not have what no other voter has (docs/decisions/0004).
- */
-export async function followOthers(of: Leading): Promise<void> {
-  const { group } = of;
-  const { cluster } = of.services;
-  const others = group.spec.nodes.map((node) => node.name).filter((name) => name !== group.leader);
-  await Promise.all(others.map((name) => follow(cluster, name).catch(() => {})));
 }
 
 /** Two voters are missing. Whoever returns first is found by trying again. */

@@ -12,8 +12,7 @@ import type { NodeName } from '../../../topology/node.ts';
 import { withAdmin } from '../admin.ts';
 import type { Cluster, ClusterNode } from '../cluster.ts';
 import { readMarker } from '../initialise.ts';
-import { makeSlotsOn } from '../slots.ts';
-import { follow } from './fencing.ts';
+import { settleFollowers } from './following.ts';
 import { judgeNode, type NodeDue, type NodeFacts } from './node-judgement.ts';
 import { rebuild } from './rebuild.ts';
 import { ensureRunning } from './running.ts';
@@ -44,6 +43,8 @@ class Keeper {
   #endings = 0;
   #silentSinceMs: number | undefined;
   #strandedSinceMs: number | undefined;
+  /** The receiver that was seen last. */
+  #receiver: number | undefined;
 
   constructor(cluster: Cluster, node: ClusterNode) {
     this.#cluster = cluster;
@@ -79,7 +80,8 @@ class Keeper {
       case 'start':
         log.warn('a server is down; starting it in place', { node: spec.name });
         await ensureRunning(this.#cluster, spec.name);
-        await makeFollowerSlots(this.#cluster, spec.name);
+        // It may have started with the files of before a change, and others may come to stream from it.
+        await settleFollowers(this.#cluster, spec.group);
         return;
       case 'end':
         log.warn('a server does not answer; ending it', { node: spec.name });
@@ -90,6 +92,7 @@ class Keeper {
         this.#strandedSinceMs = undefined;
         await rebuild(this.#cluster, spec.name);
         this.#node.rebuildAsked = false;
+        await settleFollowers(this.#cluster, spec.group);
     }
   }
 
@@ -116,10 +119,14 @@ class Keeper {
         upstream !== undefined && this.#cluster.runs(upstream) && this.#cluster.reaches(upstream),
     };
     const looks = runs && reached && !leads && group.open && !facts.starting;
-    const seen = looks ? await streams(this.#cluster, name) : undefined;
+    const receiver = looks ? await receiverOf(this.#cluster, name) : undefined;
     const nowMs = clock.monotonicMs();
-    this.#silentSinceMs = looks && seen === undefined ? (this.#silentSinceMs ?? nowMs) : undefined;
-    const stranded = seen === false && facts.upstreamWell;
+    const silent = looks && receiver === undefined;
+    this.#silentSinceMs = silent ? (this.#silentSinceMs ?? nowMs) : undefined;
+    // One that is refused shows as streaming for a moment, again and again: only the same twice counts.
+    const streams = typeof receiver === 'number' && receiver === this.#receiver;
+    this.#receiver = receiver ?? undefined;
+    const stranded = looks && !silent && !streams && facts.upstreamWell;
     this.#strandedSinceMs = stranded ? (this.#strandedSinceMs ?? nowMs) : undefined;
     return {
       ...facts,
@@ -137,28 +144,19 @@ class Keeper {
   }
 }
 
-/** Undefined: it does not answer. */
-async function streams(cluster: Cluster, name: NodeName): Promise<boolean | undefined> {
+/** Its receiver, while it streams; null without one; undefined when it does not answer. */
+async function receiverOf(cluster: Cluster, name: NodeName): Promise<number | null | undefined> {
   try {
     const { rows } = await withAdmin(
       cluster.admin(name),
       (client) =>
-        client.query<{ streams: boolean }>(
-          `SELECT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') AS streams`,
+        client.query<{ pid: number }>(
+          `SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'`,
         ),
       { statementTimeoutMs: LOOK_TIMEOUT_MS },
     );
-    return rows[0]?.streams === true;
+    return rows[0]?.pid ?? null;
   } catch {
     return undefined;
   }
-}
-
-/** Those that stream from it may have come up while it was down, and then have no slot on it yet. */
-async function makeFollowerSlots(cluster: Cluster, name: NodeName): Promise<void> {
-  const { upstreams } = cluster.group(cluster.node(name).spec.group);
-  const followers = [...upstreams].flatMap(([one, upstream]) => (upstream === name ? [one] : []));
-  if (followers.length > 0) await makeSlotsOn(cluster, name, followers);
-  // It may have started with the files of before a change of leader.
-  await follow(cluster, name);
 }

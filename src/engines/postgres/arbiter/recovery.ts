@@ -8,9 +8,8 @@
  * voters makes those the voters again.
  */
 import { MeridianError } from '../../../kernel/errors.ts';
-import { makeSlots } from '../slots.ts';
-import { followOthers } from './failover.ts';
 import { fenceStandby } from './fencing.ts';
+import { settleFollowers } from './following.ts';
 import type { Leading } from './leading.ts';
 
 export async function recoverByForce(of: Leading): Promise<void> {
@@ -46,7 +45,6 @@ export async function recoverByForce(of: Leading): Promise<void> {
   await cluster.confirm(group.spec.name);
   cluster.node(first.name).fenced = false;
   of.cause = 'recovery';
-  await makeSlots(cluster, group).catch(() => {});
-  await followOthers(of);
+  await settleFollowers(cluster, group.spec.name);
   of.bell.ring();
 }

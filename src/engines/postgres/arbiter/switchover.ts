@@ -20,7 +20,8 @@ import { ROLE } from '../roles.ts';
 import { makeSlotsOn } from '../slots.ts';
 import { nodePaths } from '../storage.ts';
 import { writeRole } from '../server.ts';
-import { closeFor, followOthers } from './failover.ts';
+import { closeFor } from './failover.ts';
+import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { ended } from './lease.ts';
 import type { Leading } from './leading.ts';
@@ -110,20 +111,16 @@ export async function closeGroup(of: Leading): Promise<GroupEvent> {
     client.query(`UPDATE meridian.heartbeat SET lease_until = '-infinity'`),
   );
   const wait = { timeoutMs: DRAIN_MAX_MS, intervalMs: POLL_MS, signal: cluster.stopSignal };
-  await waitUntil(
-    clock,
-    { what: `transactions on ${group.leader} to end`, ...wait },
-    async () => {
-      const { rows } = await sessions.use(group, (client) =>
-        client.query<{ busy: boolean }>(
-          `SELECT EXISTS (SELECT FROM pg_stat_activity
+  await waitUntil(clock, { what: `transactions on ${group.leader} to end`, ...wait }, async () => {
+    const { rows } = await sessions.use(group, (client) =>
+      client.query<{ busy: boolean }>(
+        `SELECT EXISTS (SELECT FROM pg_stat_activity
              WHERE usename = $1 AND xact_start IS NOT NULL) AS busy`,
-          [ROLE.application],
-        ),
-      );
-      return rows[0]?.busy === false ? true : undefined;
-    },
-  ).catch((error: unknown) => {
+        [ROLE.application],
+      ),
+    );
+    return rows[0]?.busy === false ? true : undefined;
+  }).catch((error: unknown) => {
     // Those that are left are cut.
     if (!(error instanceof MeridianError) || error.code !== 'ERR_START_TIMEOUT') throw error;
   });
@@ -161,7 +158,7 @@ export async function stopLeader(of: Leading): Promise<GroupEvent> {
   await cluster.elect(group.spec.name, { leader: to, excluded: [] });
   const role = await cluster.roleOf(to);
   await writeRole(cluster.server, cluster.node(to).spec, role);
-  await followOthers(of);
+  await settleFollowers(cluster, group.spec.name);
   return 'stopped-clean';
 }
 

@@ -2,7 +2,8 @@
 import { MeridianError } from '../../../kernel/errors.ts';
 import { repointGlobals } from '../globals-era.ts';
 import { openGroup } from '../opening.ts';
-import { follow } from './fencing.ts';
+import { applyRole } from './fencing.ts';
+import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { newLease } from './lease.ts';
 import type { Leading } from './leading.ts';
@@ -17,8 +18,9 @@ export async function openAgain(of: Leading): Promise<GroupEvent> {
   const { clock } = cluster.services;
   const { name } = group.spec;
   const followers = group.spec.nodes.map((node) => node.name).filter((one) => one !== group.leader);
-  cluster.chooseUpstreams(name);
-  await Promise.all(followers.map((one) => follow(cluster, one).catch(() => {})));
+  // Whoever was fenced before it was elected has lost its password, which its subscriptions need.
+  await applyRole(cluster, group.leader);
+  await settleFollowers(cluster, name);
   group.lease = newLease(group.leader, clock.monotonicMs());
   group.pulse.misses = 0;
   group.pulse.aloneSinceMs = undefined;
