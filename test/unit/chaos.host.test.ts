@@ -15,7 +15,7 @@ const well: Machines = { down: new Map(), frozen: new Map() };
 const down: Machines = { ...well, down: new Map([['one', 'f1']]) };
 const frozen: Machines = { ...well, frozen: new Map([['one', 'f1']]) };
 
-describe('a host with faults', () => {
+describe('a host with faults', { skip: process.platform !== 'linux' }, () => {
   let directory: string;
   let host: FaultHost;
   let started: HostedProcess[];
@@ -60,6 +60,11 @@ describe('a host with faults', () => {
   };
   const states = (pids: readonly number[]): Promise<(string | undefined)[]> =>
     Promise.all(pids.map(stateOf));
+  /** The kernel stops a process when it next runs; on a busy machine that takes a moment. */
+  const stand = (pids: readonly number[]): Promise<true> =>
+    waitUntil(systemClock, { what: 'them to stand still', timeoutMs: 5_000 }, async () => {
+      return (await states(pids)).every((state) => state === 'T') || undefined;
+    });
   const gone = (pids: readonly number[]): Promise<true> =>
     waitUntil(systemClock, { what: 'their end', timeoutMs: 5_000 }, async () => {
       return (await states(pids)).every((state) => state === undefined) || undefined;
@@ -80,7 +85,7 @@ describe('a host with faults', () => {
   test('frozen: all of it stands still, obeys nobody, and obeys late when it goes on', async () => {
     const { process, pids } = await start();
     await host.machinesAre(frozen);
-    assert.deepEqual(await states(pids), ['T', 'T']);
+    await stand(pids);
     await assert.rejects(start(), { code: 'ERR_HOST_DOWN' });
     process.signalTree('SIGKILL');
     process.signal('SIGKILL');
@@ -96,7 +101,7 @@ describe('a host with faults', () => {
   test('hung: it stands still, and can be killed with all that hangs with it', async () => {
     const { process, pids } = await start();
     assert.equal(host.hang('one'), true);
-    assert.deepEqual(await states(pids), ['T', 'T']);
+    await stand(pids);
     const successor = await start();
     assert.ok((await states(successor.pids)).every((state) => state !== 'T'));
     process.signal('SIGKILL');
@@ -109,6 +114,7 @@ describe('a host with faults', () => {
   test('a process that hangs on a frozen machine goes on when both are undone', async () => {
     const { pids } = await start();
     host.hang('one');
+    await stand(pids);
     await host.machinesAre(frozen);
     host.release('one');
     assert.deepEqual(await states(pids), ['T', 'T']);
