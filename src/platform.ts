@@ -221,7 +221,25 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   start.begin(
     `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
   );
-  const control = await startControlServer({
+  const control = await openControl(start, { ...ground, engine, world, chaos, data: () => data });
+  scope.push('control server', () => control[Symbol.asyncDispose]());
+  world.attach({
+    publish: () => {
+      control.publish();
+    },
+  });
+  const data: Data = { ...ground, engine, control, world, chaos };
+  return data;
+}
+
+/** Its answers need parts that start after it. */
+function openControl(
+  start: Start,
+  parts: Pick<Data, 'installation' | 'engine' | 'world' | 'chaos'> & { readonly data: () => Data },
+): Promise<ControlServer> {
+  const { config, desired, clock, log } = start;
+  const { installation, engine, world, chaos, data } = parts;
+  return startControlServer({
     ...{ host: '127.0.0.1', port: config.controlPort, token: installation.controlToken },
     ...{ clock, log },
     hello: () => ({
@@ -236,7 +254,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       gateway: config.gateway,
     }),
     view: (subscriber) => world.viewFrom(subscriber),
-    status: () => statusOf(start, data),
+    status: () => statusOf(start, data()),
     activity: () => {
       engine.noteActivity();
     },
@@ -244,17 +262,10 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       ...{ engine, desired, clock, log },
       directory: config.migrationsDirectory,
     }),
-    metrics: metricsOf(start, () => data),
-    restart: async (request, how) => rollingOf(data).run(request, how),
+    metrics: metricsOf(start, () => data()),
+    chaos,
+    restart: async (request, how) => rollingOf(data()).run(request, how),
   });
-  scope.push('control server', () => control[Symbol.asyncDispose]());
-  world.attach({
-    publish: () => {
-      control.publish();
-    },
-  });
-  const data: Data = { ...ground, engine, control, world, chaos };
-  return data;
 }
 
 function rollingOf({ edge }: Data): RollingRestart {
@@ -350,6 +361,7 @@ async function statusOf(start: Start, data: Data): Promise<StatusReport> {
     groups: desired.groups,
     snapshot: await data.engine.observe({}),
     ...processesOf(data),
+    faults: data.chaos.faults(),
   });
 }
 
@@ -360,6 +372,7 @@ function metricsOf(start: Start, data: () => Data): PlatformMetrics {
     startedAtMs: start.startedAtMs,
     appServersPerRegion: config.app?.instancesPerRegion ?? 0,
     processes: () => processesOf(data()),
+    faults: () => data().chaos.faults().length,
     status: () => statusOf(start, data()),
   });
 }

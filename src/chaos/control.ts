@@ -164,7 +164,7 @@ class Control implements PlatformChaos {
   async #once({ request, processes }: Fault): Promise<void> {
     const { host } = this.#services;
     const reached = await Promise.all(
-      processes.map(({ name, kind }) =>
+      processes.map(async ({ name, kind }) =>
         request.action === 'kill'
           ? host.kill(name)
           : host.ask(name, kind === 'database' ? 'SIGINT' : 'SIGTERM'),
@@ -199,7 +199,7 @@ class Control implements PlatformChaos {
     const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
       (node) => (before.get(node) ?? 0) !== (after.get(node) ?? 0),
     );
-    await Promise.all(changed.map((node) => skewClock?.(node, after.get(node) ?? 0)));
+    await Promise.all(changed.map(async (node) => skewClock?.(node, after.get(node) ?? 0)));
   }
 
   /** What could be done elsewhere, but not on this platform or not just now. */

@@ -92,13 +92,13 @@ export async function requestRestart(
 }
 
 /** The supervisor's own words. */
-function said({ error }: Partial<RestartFailure>): MeridianError {
-  const { code = '', message = 'the restart failed', remedy } = error ?? {};
+export function said({ error }: Partial<RestartFailure>): MeridianError {
+  const { code = '', message = 'the supervisor refused it', remedy } = error ?? {};
   const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'ERR_CONTROL_UNAVAILABLE';
   return new MeridianError(known, message, remedy === undefined ? {} : { remedy });
 }
 
-function strange(): MeridianError {
+export function strange(): MeridianError {
   return new MeridianError(
     'ERR_NOT_RUNNING',
     'another program, or another installation, answers at the recorded address',

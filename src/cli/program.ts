@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { MeridianError } from '../kernel/errors.ts';
 import { ownVersion, requiredNode } from '../kernel/version.ts';
+import { addChaosCommand } from './commands/chaos.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
@@ -46,6 +47,7 @@ export function createProgram(services: UpServices): Command {
   addStatusCommand(program, io);
   addMigrateCommand(program, io);
   addRestartCommand(program, io);
+  addChaosCommand(program, { io, clock });
   addConfigCommand(program, io);
   addDoctorCommand(program, { io, clock, nodeRequired: requiredNode() });
   addVerifyCommand(program, services);

@@ -95,8 +95,9 @@ export function statusText(report: StatusReport): string {
   const head =
     `${report.engine}, survives the loss of a ${report.survive}, up since ${report.startedAt}` +
     ` (supervisor ${String(report.supervisorPid)})`;
+  const faults = report.faults.map(({ id, summary }) => `fault on purpose ${id}: ${summary}`);
   const sections = [
-    [head],
+    [head, ...faults],
     [...formatTable(regionLines(report), REGIONS), '* primary region'],
     [...formatTable(report.groups, GROUPS), ...inDoubtLines(report.groups)],
     formatTable(report.nodes, NODES),

@@ -12,6 +12,8 @@ import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Address, RoutingView } from '../topology/routing.ts';
+import type { ChaosControl } from './chaos.ts';
+import { answerChaos, CHAOS_PATH } from './chaos-routes.ts';
 import {
   parseMigrationRequest,
   type MigrationMessage,
@@ -63,6 +65,7 @@ export interface ControlServerOptions {
     run: { readonly signal: AbortSignal; readonly send: (message: MigrationMessage) => void },
   ) => Promise<void>;
   readonly restart: (request: RestartRequest, options: RestartOptions) => Promise<unknown>;
+  readonly chaos?: ChaosControl | undefined;
   /** Without it there are no metrics to report or to read. */
   readonly metrics?: MetricsRoutes | undefined;
 }
@@ -209,6 +212,10 @@ class FeedServer implements ControlServer {
     }
     this.#authorise(request);
     const url = new URL(request.url ?? '/', 'http://control');
+    if (url.pathname.startsWith(CHAOS_PATH)) {
+      await answerChaos(this.#options.chaos, request, response);
+      return;
+    }
     switch (`${request.method ?? ''} ${url.pathname}`) {
       case 'GET /v1/feed':
         await this.#subscribe(url.searchParams, response);

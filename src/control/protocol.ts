@@ -9,6 +9,9 @@
  *   POST /v1/metrics                                   MetricsReport (src/control/metrics/sample.ts)
  *   GET  /metrics                                      Prometheus text; the one route without a token
  *   POST /v1/restart                                   a stream of RestartEvent (src/control/restart.ts)
+ *   POST /v1/chaos                                     ChaosRequest (src/control/chaos.ts); { fault }
+ *   POST /v1/chaos/heal                                { id? }; { healed }
+ *   GET  /v1/chaos                                     { faults } that are in force
  *
  * Refusals have a status and { error: { code, message, remedy } }. An empty zone stands for the
  * region's first one; the pid is optional.

@@ -1,6 +1,7 @@
 /** What `meridian status` shows: the whole platform at one moment. */
 import type { NodeKind } from '../topology/node.ts';
 import type { Region } from '../topology/region.ts';
+import type { ChaosFault } from './chaos.ts';
 
 export interface NodeStatus {
   readonly name: string;
@@ -52,5 +53,7 @@ export interface StatusReport {
   readonly nodes: readonly NodeStatus[];
   readonly gateways: readonly ProcessStatus[];
   readonly appServers: readonly ProcessStatus[];
+  /** Faults on purpose that are in force. */
+  readonly faults: readonly ChaosFault[];
   readonly supervisorPid: number;
 }

@@ -34,6 +34,8 @@ export interface MeasuredPlatform {
   /** App servers in each region; 0 without an application. */
   readonly appServersPerRegion: number;
   readonly processes: () => Pick<StatusReport, 'gateways' | 'appServers'>;
+  /** Faults on purpose that are in force. */
+  readonly faults: () => number;
   /** Asks the databases. */
   readonly status: () => Promise<Pick<StatusReport, 'nodes' | 'groups'>>;
 }
@@ -107,11 +109,12 @@ function oneAtATime<T>(clock: Clock, ask: () => Promise<T>): () => Promise<T> {
   };
 }
 
-function about({ engine, survive, startedAtMs }: MeasuredPlatform): Sample[] {
+function about({ engine, survive, startedAtMs, faults }: MeasuredPlatform): Sample[] {
   const labels = { version: ownVersion(), engine, survive };
   return [
     { name: 'meridian_platform_info', labels, value: 1 },
     { name: 'meridian_start_time_seconds', labels: {}, value: startedAtMs / 1_000 },
+    { name: 'meridian_chaos_faults', labels: {}, value: faults() },
   ];
 }
 

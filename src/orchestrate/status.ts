@@ -1,4 +1,5 @@
 /** One status report from one snapshot and the processes' own states. Pure. */
+import type { ChaosFault } from '../control/chaos.ts';
 import type { GroupStatus, NodeStatus, ProcessStatus, StatusReport } from '../control/status.ts';
 import type { ClusterSnapshot, ObservedNode } from '../engines/snapshot.ts';
 import type { GroupSpec } from '../topology/node.ts';
@@ -16,6 +17,7 @@ export interface StatusSources {
   readonly snapshot: ClusterSnapshot;
   readonly gateways: readonly ProcessStatus[];
   readonly appServers: readonly ProcessStatus[];
+  readonly faults: readonly ChaosFault[];
 }
 
 /** A follower further behind than this is catching up rather than streaming along. */
@@ -51,6 +53,7 @@ export function statusReport(sources: StatusSources): StatusReport {
     ),
     gateways: sources.gateways,
     appServers: sources.appServers,
+    faults: sources.faults,
     supervisorPid: sources.supervisorPid,
   };
 }

@@ -8,6 +8,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import type { Clock } from '../kernel/clock.ts';
 import type { Host, HostedProcess, ProcessSpec } from '../kernel/host.ts';
 import type { Log } from '../kernel/log.ts';
+import { signalTree } from './drivers/process-tree.ts';
 import { identify, lives, type ProcessIdentity } from '../control/process-identity.ts';
 
 interface Recorded extends ProcessIdentity {
@@ -60,6 +61,8 @@ export async function endStrays(
   },
 ): Promise<number> {
   const recorded = await readRecorded(file);
+  // A fault on purpose may have left them standing still, and then they obey nobody.
+  for (const { pid } of await living(recorded)) signalTree(pid, 'SIGCONT');
   const strays = await living(recorded.filter((one) => options.how(one.name) !== 'keep'));
   for (const stray of strays) {
     options.log.warn('ending a process of an earlier run', { name: stray.name, pid: stray.pid });

@@ -124,7 +124,12 @@ describe('faults on purpose', () => {
     const { name, pid } = await follower();
     assert.ok(pid !== null);
     await chaos().inject({ action: 'stop', target: node(name) });
-    for (const one of [pid, ...(await childrenOf(pid))]) assert.equal(await stateOf(one), 'T');
+    const all = [pid, ...(await childrenOf(pid))];
+    const still = { what: 'all to stand still', timeoutMs: BACK_MS };
+    await waitUntil(systemClock, still, async () => {
+      const states = await Promise.all(all.map(stateOf));
+      return states.every((state) => state === 'T') || undefined;
+    });
     await chaos().heal();
     for (const one of [pid, ...(await childrenOf(pid))]) assert.notEqual(await stateOf(one), 'T');
     assert.equal((await streams(name)).pid, pid, 'the same process');

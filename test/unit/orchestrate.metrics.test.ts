@@ -32,6 +32,7 @@ class Scraping {
         ...{ engine: 'postgres', survive: 'zone', startedAtMs: 5_000, appServersPerRegion: 1 },
         regions: [{ name: 'eu', zones: ['eu-a'] }],
         processes: () => ({ gateways: [], appServers: [] }),
+        faults: () => 0,
         ...platform,
         status: () => {
           this.asked += 1;

@@ -108,7 +108,7 @@ describe('the status report', () => {
     statusReport({
       ...{ installation: 'i', engine: 'postgres', survive: 'zone', primaryRegion: 'us-east' },
       ...{ startedAtMs: 0, supervisorPid: 1, regions: REGIONS, groups: DESIRED.groups },
-      ...{ gateways: [], appServers: [], snapshot },
+      ...{ gateways: [], appServers: [], faults: [], snapshot },
     });
   const nodeOf = (change: object): ReturnType<typeof report>['nodes'][number] | undefined => {
     const seen = converged();

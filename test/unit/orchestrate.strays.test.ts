@@ -69,6 +69,16 @@ async function rewrite(file: string, change: object): Promise<void> {
 }
 
 describe('processes of an earlier run', { skip: process.platform !== 'linux' }, () => {
+  test('that a fault left standing still go on, and then obey', async (context) => {
+    const { start, end } = await rig(context);
+    const [stray, kept] = [await start('gateway'), await start('database')];
+    for (const one of [stray, kept]) one.signalTree('SIGSTOP');
+    await end((name) => (name === 'database' ? 'keep' : 'SIGTERM'));
+    assert.equal((await stray.exited).signal, 'SIGTERM');
+    kept.signal('SIGTERM');
+    assert.equal((await kept.exited).signal, 'SIGTERM');
+  });
+
   test('that are still the same are asked to end, and are gone afterwards', async (context) => {
     const { file, start, end } = await rig(context);
     const stray = await start('gateway');

@@ -69,6 +69,65 @@ describe('a link', () => {
     );
   });
 
+  test('keeps the order of bytes while its delay grows and shrinks', async () => {
+    const step = fc.oneof(
+      { weight: 3, arbitrary: fc.record({ write: fc.integer({ min: 1, max: 50_000 }) }) },
+      { weight: 2, arbitrary: fc.record({ addMs: fc.constantFrom(0, 1, 4, 30) }) },
+      { weight: 1, arbitrary: fc.record({ wait: fc.integer({ min: 0, max: 3 }) }) },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(0, 1, 9),
+        fc.array(step, { maxLength: 40 }),
+        async (roundTripMs, steps) => {
+          await using server = await echo();
+          const target = server.address;
+          const link = await openForwarder({ clock: systemClock, roundTripMs, target });
+          try {
+            using socket = await dial({ host: '127.0.0.1', port: link.port });
+            const [sent, back] = [createHash('sha256'), createHash('sha256')];
+            socket.on('data', (chunk) => back.update(chunk));
+            let byte = 0;
+            for (const item of steps) {
+              if ('write' in item) {
+                // Neighbours differ, so that an exchange would show.
+                const chunk = Buffer.alloc(item.write, (byte = (byte + 1) % 251));
+                sent.update(chunk);
+                socket.write(chunk);
+              } else if ('addMs' in item) {
+                link.setAdded({ forwardMs: item.addMs, backwardMs: item.addMs / 2 });
+              } else await sleep(item.wait);
+            }
+            socket.end();
+            assert.equal(await closed(socket), false);
+            assert.equal(back.digest('hex'), sent.digest('hex'));
+          } finally {
+            await link.close();
+          }
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  test('an open connection feels what is added, and what waits when it is taken away leaves', async () => {
+    await using server = await echo();
+    const target = server.address;
+    const link = await openForwarder({ clock: systemClock, roundTripMs: 0, target });
+    using socket = await dial({ host: '127.0.0.1', port: link.port });
+    await roundTrip(socket, 'open');
+    link.setAdded({ forwardMs: 100, backwardMs: 100 });
+    const since = performance.now();
+    await roundTrip(socket, 'slow');
+    assert.ok(performance.now() - since >= 195, 'both directions are slowed');
+    link.setAdded({ forwardMs: 3_600_000, backwardMs: 0 });
+    const answer = roundTrip(socket, 'late');
+    assert.equal(await Promise.race([answer, sleep(50, 'waits')]), 'waits');
+    link.setAdded({ forwardMs: 0, backwardMs: 0 });
+    await answer;
+    await link.close();
+  });
+
   test('stops reading a source when its window is full', async () => {
     let arrived = 0;
     await using server = await listen((socket) => {

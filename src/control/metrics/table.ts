@@ -61,6 +61,7 @@ export const METRICS = {
     ...supervisor(['source'], 'Scrapes that had to do without a source: databases or processes.'),
     type: 'counter',
   },
+  meridian_chaos_faults: supervisor([], 'Faults on purpose that are in force.'),
   meridian_accounts: databases([], 'Accounts of the platform, as its directory counts them.'),
   meridian_node_up: databases(NODE, '1 while the database server answers, else 0.'),
   meridian_node_leads: databases(NODE, '1 on the server that leads its group, else 0.'),
