@@ -174,7 +174,11 @@ export interface MeridianClient extends AsyncDisposable {
   /** Throws ERR_ACCOUNT_NOT_FOUND. `fresh` asks the primary instead of the local copy. */
   locate(
     id: AccountId,
-    options?: { readonly fresh?: boolean; readonly signal?: AbortSignal },
+    options?: {
+      readonly fresh?: boolean;
+      readonly signal?: AbortSignal;
+      readonly timeoutMs?: number;
+    },
   ): Promise<AccountHome>;
   /**
    * One transaction over several accounts: all of it or nothing. Serializable when they live in one

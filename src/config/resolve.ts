@@ -79,7 +79,10 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     tables: config.tables,
     tenantFence: config.tenantFence ?? DEFAULTS.tenantFence,
     ...(config.app === undefined ? {} : { app: resolveApp(config.app, base) }),
-    gateway: resolveGateway(config.gateway ?? {}, { regions, base, dataDirectory }),
+    gateway: resolveGateway(config.gateway ?? {}, {
+      ...{ regions, base, dataDirectory },
+      healthPath: config.app?.healthPath,
+    }),
     ...(config.traffic === undefined
       ? {}
       : {

@@ -21,6 +21,7 @@ import { Connections } from './connections.ts';
 import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
 import { openVerifier } from './issuers.ts';
 import { endings } from './endings.ts';
+import { FarSide } from './far-side.ts';
 import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
 import { createHttpServer } from './http-server.ts';
@@ -76,9 +77,10 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
   const upstreams = openUpstreams(start, scope);
   const access = await openAccess(start, scope);
   const tunnels = new Tunnels(options, clock);
+  const farSide = new FarSide({ clock, region, healthPath: options.healthPath });
   const proxy = new Proxy({
     ...start,
-    ...{ upstreams, tunnels, access, accessLog: requestLog, counters, phases },
+    ...{ upstreams, farSide, tunnels, access, accessLog: requestLog, counters, phases },
   });
   const connections = new Connections(options, counters);
   const handle = (request: IncomingMessage, response: ServerResponse): void => {

@@ -127,6 +127,8 @@ export interface GatewayOptions {
    * Without this promise the header passes as any other.
    */
   readonly idempotencyKeys: boolean;
+  /** Where app servers answer health checks; asked when one of another region is silent. */
+  readonly healthPath: string;
 }
 
 /** Environment variables that hold shared secrets of issuers. */

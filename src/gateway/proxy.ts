@@ -32,6 +32,7 @@ import {
   withTimeLeft,
   type AnsweredHeaders,
 } from './headers.ts';
+import type { FarSide } from './far-side.ts';
 import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
 import { afterFailure, ATTEMPTS_MAX, outcomeOf } from './retry.ts';
@@ -48,6 +49,7 @@ export interface ProxyOptions {
   readonly control: ControlSubscription;
   readonly locator: AccountLocator;
   readonly upstreams: Upstreams;
+  readonly farSide: FarSide;
   readonly tunnels: Tunnels;
   readonly access: Access;
   readonly accessLog: AccessLog | undefined;
@@ -215,7 +217,7 @@ export class Proxy {
     forwarding: Forwarding,
     server: RoutedAppServer,
   ): Promise<{ readonly outcome: AttemptOutcome; readonly replayable: boolean }> {
-    const { options, upstreams } = this.#parts;
+    const { options, upstreams, farSide } = this.#parts;
     const { asked, whole, headers } = forwarding;
     const { upgrade } = exchange;
     const body = forwarding.streamed
@@ -229,17 +231,22 @@ export class Proxy {
       reroutable:
         asked.account !== undefined && !exchange.rerouted && exchange.attempts < ATTEMPTS_MAX,
       head: (status, answered) => {
+        unwatch();
         this.#writeHead(exchange, status, { answered, asked, server: server.name });
       },
       upgraded:
         upgrade &&
         ((answered, upstream) => {
+          unwatch();
           answered.passed.push('connection', 'Upgrade', 'upgrade', 'websocket');
           this.#writeHead(exchange, 101, { answered, asked, server: server.name });
           this.#openTunnel(exchange, upgrade, upstream);
         }),
     });
     const { pool, release } = upstreams.take(server);
+    const unwatch = farSide.watch(server, (reason) => {
+      attempt.cancel(reason);
+    });
     exchange.attempting((reason) => {
       attempt.cancel(reason);
     });
@@ -257,6 +264,7 @@ export class Proxy {
       const outcome = await attempt.outcome;
       return { outcome, replayable: body?.consumed !== true };
     } finally {
+      unwatch();
       exchange.attempting(undefined);
       release();
     }
@@ -336,8 +344,9 @@ export class Proxy {
   }
 
   async #locate(exchange: Exchange, account: string, fresh: boolean): Promise<Exchange['home']> {
-    const { signal } = exchange;
-    return unlessAborted(this.#parts.locator.locate(account, { fresh, signal }), signal);
+    const { signal, leftMs: timeoutMs } = exchange;
+    const found = this.#parts.locator.locate(account, { fresh, signal, timeoutMs });
+    return unlessAborted(found, signal);
   }
 
   #truncated(exchange: Exchange, server: RoutedAppServer, error: Error): void {

@@ -1,8 +1,9 @@
 /**
  * Which app server gets a request, or why none does. Pure: decided from one routing view.
  *
- * Reads stay in the region (its app servers read a local replica). Writes go to the home region's app
- * servers by one hop, so that a transaction's statements don't each cross the ocean. Where a region has
+ * Reads stay in the region (its app servers read a local replica). Writes go to the app servers of the
+ * region that leads the account's group, which is its home unless that has failed: one hop, so that a
+ * transaction's statements don't each cross the ocean. Where a region has
  * no ready server, its part falls to the nearest region that has one: a write's statements then cross
  * the ocean, which is slower and as correct. A request crosses regions once at most: one that has
  * hopped already is refused.
@@ -113,7 +114,7 @@ function routeWrite(facts: RouteFacts, view: RoutingView, load: Load): Route {
       : leaderPlace(facts.home, view);
   const { region } = place;
   const from = { facts, view, load };
-  const why = region === facts.region ? 'local-write' : 'home-write';
+  const why = writeReason(region, facts);
   const server = choose(place, from);
   if (server !== undefined && !facts.tried.has(server.name)) {
     return { kind: 'forward', server, why };
@@ -123,6 +124,11 @@ function routeWrite(facts: RouteFacts, view: RoutingView, load: Load): Route {
     return { kind: 'forward', server: next, why: 'failover-write' };
   }
   return server === undefined ? noServer() : { kind: 'forward', server, why };
+}
+
+function writeReason(region: RegionName, { region: here, home }: RouteFacts): RouteReason {
+  if (region === here) return 'local-write';
+  return home === undefined || region === home.homeRegion ? 'home-write' : 'failover-write';
 }
 
 function noServer(): Route {
@@ -150,11 +156,11 @@ interface Place {
   readonly zone: ZoneName | undefined;
 }
 
-/** Where the account's writes are ordered. */
+/** Where the account's writes are ordered: while nobody does, its home, which leads again if it can. */
 function leaderPlace(home: AccountHome, view: RoutingView): Place {
   const group = view.groups[home.group];
   const leader = group?.nodes.find((node) => node.name === group.leader);
-  return { region: home.homeRegion, zone: leader?.locality.zone };
+  return leader?.locality ?? { region: home.homeRegion, zone: undefined };
 }
 
 interface Choosing {

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { eventually, moment, raw, saying, startRig, type Handler } from '../support/gateway-rig.ts';
+import {
+  eventually,
+  moment,
+  raw,
+  said,
+  saying,
+  startRig,
+  type Handler,
+} from '../support/gateway-rig.ts';
 
 const MIB = 1024 * 1024;
 const GET = 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n';
@@ -210,5 +218,60 @@ describe('connections', () => {
     assert.equal(text.match(/HTTP\/1\.1 200 /g)?.length, 2);
     assert.match(text, /connection: close/i);
     for (let i = 0; i < 5; i += 1) assert.equal((await rig.ask('/x')).status, 200);
+  });
+});
+
+describe('an app server of another region', () => {
+  /** Accepts, and says nothing any more; `health` is asked as long as it answers. */
+  const cut = (state: { cut: boolean; asked: string[] }): Handler => {
+    return (incoming, response) => {
+      incoming.resume();
+      if (state.cut) return;
+      state.asked.push(`${incoming.method ?? ''} ${incoming.url ?? ''}`);
+      if (incoming.url === '/healthz') response.end('ok');
+      else if (incoming.url !== '/accounts/alice/slow') response.end('us.0');
+    };
+  };
+  const rigWith = (state: { cut: boolean; asked: string[] }, idempotencyKeys = false) =>
+    startRig({
+      servers: { 'us.0': cut(state), 'eu.0': saying('eu.0') },
+      homes: { alice: 'us' },
+      options: { requestTimeoutMs: 20_000, idempotencyKeys },
+    });
+
+  test('that cannot be reached is left well before the deadline: repeated elsewhere where it is safe', async () => {
+    const state = { cut: true, asked: [] };
+    await using rig = await rigWith(state, true);
+    const startedAt = performance.now();
+    const [put, keyed, post] = await Promise.all([
+      rig.ask('/accounts/alice', { method: 'PUT', body: 'x' }),
+      rig.ask('/accounts/alice', {
+        method: 'POST',
+        body: 'x',
+        headers: { 'idempotency-key': 'k' },
+      }),
+      rig.ask('/accounts/alice', { method: 'POST', body: 'x' }),
+    ]);
+    assert.ok(performance.now() - startedAt < 10_000);
+    for (const answer of [put, keyed]) assert.equal(said(answer).name, 'eu.0');
+    assert.equal(post.status, 503);
+    assert.equal(post.error.code, 'ERR_GATEWAY_UPSTREAM');
+    assert.equal(post.error.outcome, 'unknown');
+    assert.equal(post.headers['retry-after'], '1');
+  });
+
+  test('that is slow but answers its health checks keeps its request until the deadline', async () => {
+    const state = { cut: false, asked: [] as string[] };
+    await using rig = await rigWith(state);
+    const slow = await rig.ask('/accounts/alice/slow', {
+      method: 'PUT',
+      body: 'x',
+      headers: { 'meridian-timeout-ms': '4000' },
+    });
+    assert.equal(slow.error.code, 'ERR_DEADLINE_EXCEEDED');
+    const [first, ...probes] = state.asked;
+    assert.equal(first, 'PUT /accounts/alice/slow');
+    assert.ok(probes.length >= 2, String(probes));
+    assert.ok(!probes.some((one) => one !== 'GET /healthz'), 'it was sent once');
   });
 });

@@ -84,6 +84,30 @@ describe('chooseRoute', () => {
     assert.equal(told({ method: 'POST', home: home('us') }, all), 'home-write us.0');
   });
 
+  test('writes go where their group is led now, and home while nobody leads it', () => {
+    const led = (leader: string | undefined): RoutingView => {
+      const nodes = ['us', 'ap'].map((region) => ({
+        ...{ name: `us-1.${region}`, kind: 'voter' as const, roundTripMs: 0 },
+        locality: { region, zone: 'a' },
+        address: { host: '127.0.0.1', port: 1 },
+      }));
+      const group = { name: 'us-1', homeRegion: 'us', epoch: 1, leader, nodes };
+      return { ...view(...all.appServers, server('ap.0')), groups: { 'us-1': group } };
+    };
+    const post = { method: 'POST', home: home('us') };
+    assert.equal(told(post, led('us-1.us')), 'home-write us.0');
+    assert.equal(told(post, led('us-1.ap')), 'failover-write ap.0');
+    assert.equal(told(post, led(undefined)), 'home-write us.0');
+    assert.equal(told({ ...post, region: 'ap' }, led('us-1.ap')), 'local-write ap.0');
+    assert.equal(told({ ...post, region: 'us' }, led('us-1.ap')), 'failover-write ap.0');
+    // The leader's region has no server: the nearest to this gateway, whichever that is.
+    const bare = led('us-1.ap');
+    const without = { ...bare, appServers: bare.appServers.filter((one) => one.name !== 'ap.0') };
+    assert.equal(told(post, without), 'failover-write eu.0');
+    // Reads need no leader.
+    assert.equal(told({}, led('us-1.ap')), 'local-read eu.0');
+  });
+
   test('a server that failed a moment ago is passed over, within its region', () => {
     const load: Load = { ...idle, avoided: (one) => one.name === 'eu.0' };
     for (const turn of [0, 1, 2, 3]) {
