@@ -107,7 +107,11 @@ async function beat({ cluster, sessions, stopped }: Beating, group: ClusterGroup
   } else {
     pulse.misses = 0;
     if (answer.voters > 0) pulse.aloneSinceMs = undefined;
-    else pulse.aloneSinceMs ??= nowMs;
+    else if (pulse.aloneSinceMs === undefined) {
+      pulse.aloneSinceMs = nowMs;
+      // Their keepers look at once what is the matter with them.
+      for (const name of group.voters) cluster.node(name).bell.ring();
+    }
   }
   if (pulse.misses > 0 || pulse.aloneSinceMs !== undefined) group.leadership?.bell.ring();
 }

@@ -7,7 +7,7 @@
  * then on the old leader's data is not used any more.
  */
 import { isMeridianError } from '../../../kernel/errors.ts';
-import { withAdmin } from '../admin.ts';
+import { answersInTime } from './answering.ts';
 import { elect, type Candidate } from './election.ts';
 import { fenceStandby } from './fencing.ts';
 import { settleFollowers } from './following.ts';
@@ -17,7 +17,6 @@ import { ensureRunning } from './running.ts';
 
 /** Crash recovery of a leader takes a fraction of a second; what takes longer is succeeded. */
 const RESTART_PATIENCE_MS = 4_000;
-const ANSWER_TIMEOUT_MS = 500;
 /** Between two tries while there is no quorum. */
 const AGAIN_MS = 250;
 
@@ -26,7 +25,7 @@ export async function restartLeader(of: Leading): Promise<GroupEvent> {
   const { cluster } = of.services;
   closeFor(of);
   if (!cluster.reaches(group.leader)) return 'does-not-come';
-  if (cluster.runs(group.leader)) return (await answers(of)) ? 'answers' : 'does-not-come';
+  if (cluster.runs(group.leader)) return (await answersInTime(cluster, group.leader)) ? 'answers' : 'does-not-come';
   // At a start there is no hurry, and nobody who could lead instead: all are just starting.
   const patience = of.cause === 'started' ? {} : { patienceMs: RESTART_PATIENCE_MS };
   try {
@@ -46,18 +45,6 @@ export function closeFor(of: Leading): void {
   if (!of.group.open) return;
   of.group.open = false;
   cluster.services.onRoutes();
-}
-
-async function answers(of: Leading): Promise<boolean> {
-  const { cluster } = of.services;
-  const asked = withAdmin(cluster.admin(of.group.leader), (client) => client.query('SELECT 1'), {
-    statementTimeoutMs: ANSWER_TIMEOUT_MS,
-  }).then(
-    () => true,
-    () => false,
-  );
-  const late = cluster.services.clock.sleep(ANSWER_TIMEOUT_MS).then(() => false);
-  return Promise.race([asked, late]);
 }
 
 export async function fenceAndElect(of: Leading): Promise<GroupEvent> {

@@ -36,7 +36,7 @@ export type NodeDue =
 /** What does not come up so often does not come up: its files are damaged, say. */
 const ENDINGS_MAX = 4;
 /** A server that is only busy answers within this. */
-export const SILENT_MAX_MS = 10_000;
+export const SILENT_MAX_MS = 5_000;
 /** One that has forked never streams again, and is told from one that is late by patience alone. */
 export const STRANDED_MAX_MS = 15_000;
 

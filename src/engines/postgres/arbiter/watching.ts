@@ -2,6 +2,7 @@
 import { MeridianError } from '../../../kernel/errors.ts';
 import { repointGlobals } from '../globals-era.ts';
 import { openGroup } from '../opening.ts';
+import { answersInTime } from './answering.ts';
 import { applyRole } from './fencing.ts';
 import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
@@ -62,7 +63,10 @@ export async function watchLeader(of: Leading): Promise<GroupEvent> {
     }
     const nowMs = clock.monotonicMs();
     const judgement = judgePulse(group.pulse, { nowMs, othersWell: othersWell(of) });
-    if (judgement !== 'well') {
+    if (judgement === 'isolated' && !(await othersAnswer(of))) {
+      // It is they who are missing: to look for a successor would only close what is still served.
+      group.pulse.aloneSinceMs = clock.monotonicMs();
+    } else if (judgement !== 'well') {
       of.cause = judgement;
       return judgement;
     }
@@ -82,4 +86,12 @@ function othersWell({ group, services: { cluster } }: Leading): boolean {
       group.excluded.has(name) ||
       (cluster.runs(name) && cluster.reaches(name) && cluster.node(name).launching === undefined),
   );
+}
+
+async function othersAnswer({ group, services: { cluster } }: Leading): Promise<boolean> {
+  const others = [...group.voters].filter(
+    (name) => name !== group.leader && !group.excluded.has(name),
+  );
+  const answers = await Promise.all(others.map((name) => answersInTime(cluster, name)));
+  return answers.every(Boolean);
 }
