@@ -40,7 +40,7 @@ export interface CopyProgress {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** The server is silent while it makes a checkpoint first. */
-const STALL_TIMEOUT_MS = 30_000;
+const STALL_TIMEOUT_MS = 10_000;
 const BUFFERED_BYTES_MAX = 1024 * 1024;
 const PROGRESS_STEP_BYTES = 256 * 1024;
 
