@@ -1,0 +1,120 @@
+/** What is judged from a pulse, and what is due for a node: cautious where caution costs nothing. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import {
+  judgeNode,
+  SILENT_MAX_MS,
+  STRANDED_MAX_MS,
+  type NodeFacts,
+} from '../../src/engines/postgres/arbiter/node-judgement.ts';
+import { judgePulse, newPulse } from '../../src/engines/postgres/arbiter/pulse.ts';
+
+const WELL: NodeFacts = {
+  ...{ leads: false, runs: true, starting: false, reached: true, whole: true, excluded: false },
+  ...{ endings: 0, open: true, dispensable: false, upstreamWell: true },
+  ...{ silentMs: 0, strandedMs: 0 },
+};
+
+const facts: fc.Arbitrary<NodeFacts> = fc.record({
+  leads: fc.boolean(),
+  runs: fc.boolean(),
+  starting: fc.boolean(),
+  reached: fc.boolean(),
+  whole: fc.boolean(),
+  excluded: fc.boolean(),
+  endings: fc.nat(8),
+  open: fc.boolean(),
+  dispensable: fc.boolean(),
+  upstreamWell: fc.boolean(),
+  silentMs: fc.nat(2 * SILENT_MAX_MS),
+  strandedMs: fc.nat(2 * STRANDED_MAX_MS),
+});
+
+const due = (change: Partial<NodeFacts>): string => judgeNode({ ...WELL, ...change });
+
+describe('a pulse', () => {
+  const at = (misses: number, aloneSinceMs?: number): string =>
+    judgePulse({ misses, aloneSinceMs }, { nowMs: 10_000, othersWell: true });
+
+  test('one missed beat is nothing, two are silence', () => {
+    assert.deepEqual([at(0), at(1), at(2), at(9)], ['well', 'well', 'silent', 'silent']);
+    assert.equal(judgePulse(newPulse(), { nowMs: 0, othersWell: true }), 'well');
+  });
+
+  test('a leader whom nobody follows is isolated after a while, if the others are well', () => {
+    assert.equal(at(0, 9_000), 'well');
+    assert.equal(at(0, 5_000), 'isolated');
+    const alone = { misses: 0, aloneSinceMs: 0 };
+    assert.equal(judgePulse(alone, { nowMs: 10_000, othersWell: false }), 'well');
+  });
+
+  test('a silent one is silent whoever follows it', () => {
+    assert.equal(at(2, 0), 'silent');
+  });
+});
+
+describe('what is due for a node', () => {
+  const cases: readonly [string, Partial<NodeFacts>, string][] = [
+    ['one that is well', {}, 'nothing'],
+    ['one that is down', { runs: false }, 'start'],
+    ['one that is down, in a group that is closed', { runs: false, open: false }, 'start'],
+    ['one that ends again and again', { runs: false, endings: 4 }, 'rebuild'],
+    ['… with nobody to clone it from', { runs: false, endings: 4, open: false }, 'start'],
+    ['one that is late to answer', { silentMs: 100 }, 'wait'],
+    ['one that hangs', { silentMs: SILENT_MAX_MS + 1 }, 'end'],
+    ['one that does not stream yet', { strandedMs: 100 }, 'wait'],
+    ['one that has forked', { strandedMs: STRANDED_MAX_MS + 1 }, 'rebuild'],
+    ['one whose upstream is lost', { upstreamWell: false }, 'wait'],
+    ['one whose files are gone', { runs: false, whole: false }, 'rebuild'],
+    ['… with nobody to clone it from', { runs: false, whole: false, open: false }, 'wait'],
+    ['one that is excluded, before the barrier', { excluded: true, open: false }, 'wait'],
+    ['… that nobody needs', { excluded: true, open: false, dispensable: true }, 'rebuild'],
+    ['one that is starting', { runs: false, starting: true }, 'wait'],
+    ['one on a machine that is down', { runs: false, reached: false }, 'wait'],
+    ['a leader that is down', { leads: true, runs: false }, 'wait'],
+  ];
+  for (const [what, change, expected] of cases) {
+    test(`${what}: ${expected}`, () => {
+      assert.equal(due(change), expected);
+    });
+  }
+
+  test('nothing is done to a leader, nor where nobody gets, nor during a start', () => {
+    fc.assert(
+      fc.property(facts, (seen) => {
+        if (seen.leads || !seen.reached || seen.starting) assert.equal(judgeNode(seen), 'wait');
+      }),
+    );
+  });
+
+  test('data is thrown away only when there is a leader to copy, or nobody needs it', () => {
+    fc.assert(
+      fc.property(facts, (seen) => {
+        if (judgeNode(seen) !== 'rebuild') return;
+        assert.ok(!seen.leads && seen.reached);
+        assert.ok(seen.open || seen.dispensable);
+        // For a reason.
+        const forked = seen.runs && seen.strandedMs > STRANDED_MAX_MS;
+        assert.ok(seen.excluded || !seen.whole || forked || (!seen.runs && seen.endings >= 4));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('what is excluded or half is never started', () => {
+    fc.assert(
+      fc.property(facts, (seen) => {
+        if (seen.excluded || !seen.whole) assert.ok(['wait', 'rebuild'].includes(judgeNode(seen)));
+      }),
+    );
+  });
+
+  test('only what runs is ended', () => {
+    fc.assert(
+      fc.property(facts, (seen) => {
+        if (judgeNode(seen) === 'end') assert.ok(seen.runs && seen.silentMs > SILENT_MAX_MS);
+      }),
+    );
+  });
+});
