@@ -223,7 +223,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       primaryRegion: config.primaryRegion,
       latency: config.latency.matrix,
       database: engine.applicationCredentials(),
-      gateway: config.gateway,
+      gateway: { ...config.gateway, healthPath: config.app?.healthPath },
     }),
     view: (subscriber) => world.viewFrom(subscriber),
     status: () => statusOf(start, data),
