@@ -251,7 +251,7 @@ function openControl(
       primaryRegion: config.primaryRegion,
       latency: config.latency.matrix,
       database: engine.applicationCredentials(),
-      gateway: config.gateway,
+      gateway: { ...config.gateway, healthPath: config.app?.healthPath },
     }),
     view: (subscriber) => world.viewFrom(subscriber),
     status: () => statusOf(start, data()),
