@@ -5,11 +5,7 @@
  *   installation → emulated WAN → engine (servers, schema, ranges) → control server → gateways, app
  */
 import { startAppHost, type AppHost } from './app/host.ts';
-import {
-  startControlServer,
-  type ControlServer,
-  type ControlServerOptions,
-} from './control/feed-server.ts';
+import { startControlServer, type ControlServer } from './control/feed-server.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
 import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
@@ -25,8 +21,9 @@ import { createLocalHost } from './orchestrate/drivers/local.ts';
 import { childEnvironment, environmentOf } from './orchestrate/environment.ts';
 import { secretVariables } from './gateway/options.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
-import { runMigration } from './orchestrate/migration.ts';
+import { oneMigration } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
+import { Operations } from './orchestrate/operate.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
@@ -70,6 +67,7 @@ interface Data extends Ground {
   readonly engine: Engine;
   readonly control: ControlServer;
   readonly world: World;
+  readonly operations: Operations;
   /** Set once it has started; status is asked for earlier. */
   edge?: Edge;
 }
@@ -123,7 +121,7 @@ export async function startPlatform(
       env: controlEnvironment(data),
       status: () => statusOf(start, data),
       restart: (request, how) => edge.rolling.run(request, how),
-      operate: () => Promise.reject(new MeridianError('ERR_OPERATION_REFUSED', 'none yet')),
+      operate: (request, how) => data.operations.run(request, how),
       chaos: {
         inject: () => Promise.reject(new MeridianError('ERR_CHAOS_REFUSED', 'none yet')),
         heal: () => Promise.resolve([]),
@@ -207,6 +205,8 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   scope.push('engine', () => engine.stop());
   world.attach({ routes: () => engine.routes() });
   await reconcile(engine, desired, { clock, log, signal: start.signal });
+  const operations = new Operations({ engine, desired, clock, log });
+  scope.push('operations', () => operations.close());
   const servers = databaseNodes(desired).size;
   start.begin(
     `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
@@ -230,9 +230,10 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
     activity: () => {
       engine.noteActivity();
     },
-    migrate: oneMigration(start, engine),
+    migrate: oneMigration({ ...start, engine, directory: config.migrationsDirectory }),
     metrics: metricsOf(start, () => data),
     restart: async (request, how) => rollingOf(data).run(request, how),
+    operate: (request, how) => operations.run(request, how),
   });
   scope.push('control server', () => control[Symbol.asyncDispose]());
   world.attach({
@@ -240,39 +241,13 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       control.publish();
     },
   });
-  const data: Data = { ...ground, engine, control, world };
+  const data: Data = { ...ground, engine, control, world, operations };
   return data;
 }
 
 function rollingOf({ edge }: Data): RollingRestart {
   if (edge !== undefined) return edge.rolling;
   throw new MeridianError('ERR_RESTART_UNDER_WAY', 'the platform is still starting');
-}
-
-/** One at a time: two would wait for each other's locks, and report each other's steps. */
-function oneMigration(
-  { config, desired, clock, log }: Start,
-  engine: Engine,
-): NonNullable<ControlServerOptions['migrate']> {
-  let running = false;
-  return async (request, { signal, send }) => {
-    if (running) throw new MeridianError('ERR_MIGRATION_RUNNING', 'a migration is running already');
-    running = true;
-    try {
-      const files = await readMigrations(config.migrationsDirectory);
-      await runMigration(request, {
-        ...{ engine, clock, log, signal, send },
-        desired: {
-          ...desired,
-          tables: request.tables,
-          databaseMigrations: files.database,
-          regionalMigrations: files.regional,
-        },
-      });
-    } finally {
-      running = false;
-    }
-  };
 }
 
 /** Gateways and app servers, started side by side and stopped so: draining times don't add up. */

@@ -9,6 +9,7 @@
  *   POST /v1/metrics                                   MetricsReport (src/control/metrics/sample.ts)
  *   GET  /metrics                                      Prometheus text; the one route without a token
  *   POST /v1/restart                                   a stream of RestartEvent (src/control/restart.ts)
+ *   POST /v1/operation                                 a stream of OperationEvent (src/control/operation.ts)
  *
  * Refusals have a status and { error: { code, message, remedy } }. An empty zone stands for the
  * region's first one; the pid is optional.
@@ -52,6 +53,12 @@ export interface FeedPing {
 }
 
 export type FeedMessage = FeedHello | FeedView | FeedPing;
+
+/** Instead of an end, as the last line of a stream of events: what was asked for failed half-way. */
+export interface EventFailure {
+  readonly kind: 'failed';
+  readonly error: { readonly code: string; readonly message: string; readonly remedy: string };
+}
 
 export const PING_INTERVAL_MS = 2_000;
 /** Without any message for this long, a subscriber reconnects. */

@@ -2,13 +2,14 @@
  * Migrates the running platform: reads what each group and range has, tells what is pending, and lets
  * the engine reconcile. The decision is `pendingWork`, from one snapshot; a dry run ends there.
  */
+import type { Migrate } from '../control/routes/migration.ts';
 import type { MigrationMessage, MigrationRequest, PendingWork } from '../control/migration.ts';
 import type { DesiredState, Engine } from '../engines/engine.ts';
 import type { ClusterSnapshot } from '../engines/snapshot.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
-import type { MigrationFile } from '../migrations/files.ts';
+import { readMigrations, type MigrationFile } from '../migrations/files.ts';
 import { lockWarnings, type PlacedWarning } from '../migrations/lock-warnings.ts';
 import { planMigrations } from '../migrations/plan.ts';
 import { reconcile } from './reconcile.ts';
@@ -108,4 +109,32 @@ async function left(pendingNow: () => Promise<Pending[]>): Promise<Pending[]> {
   } catch {
     return [];
   }
+}
+
+/** One at a time: two would wait for each other's locks, and report each other's steps. */
+export function oneMigration(
+  platform: Pick<MigrationRun, 'engine' | 'desired' | 'clock' | 'log'> & {
+    readonly directory: string;
+  },
+): Migrate {
+  const { engine, desired, clock, log, directory } = platform;
+  let running = false;
+  return async (request, { signal, send }) => {
+    if (running) throw new MeridianError('ERR_MIGRATION_RUNNING', 'a migration is running already');
+    running = true;
+    try {
+      const files = await readMigrations(directory);
+      await runMigration(request, {
+        ...{ engine, clock, log, signal, send },
+        desired: {
+          ...desired,
+          tables: request.tables,
+          databaseMigrations: files.database,
+          regionalMigrations: files.regional,
+        },
+      });
+    } finally {
+      running = false;
+    }
+  };
 }
