@@ -21,7 +21,7 @@ import { createLocalHost } from './orchestrate/drivers/local.ts';
 import { childEnvironment, environmentOf } from './orchestrate/environment.ts';
 import { secretVariables } from './gateway/options.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
-import { oneMigration } from './orchestrate/migration.ts';
+import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
 import { Operations } from './orchestrate/operate.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
@@ -230,7 +230,10 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
     activity: () => {
       engine.noteActivity();
     },
-    migrate: oneMigration({ ...start, engine, directory: config.migrationsDirectory }),
+    migrate: oneMigrationAtATime({
+      ...{ engine, desired, clock, log },
+      directory: config.migrationsDirectory,
+    }),
     metrics: metricsOf(start, () => data),
     restart: async (request, how) => rollingOf(data).run(request, how),
     operate: (request, how) => operations.run(request, how),

@@ -1,8 +1,10 @@
 /** Asks the running supervisor, found by the file it leaves in its data directory. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { EventFailure } from '../control/protocol.ts';
 import type { StatusReport } from '../control/status.ts';
-import { MeridianError } from '../kernel/errors.ts';
+import { ERROR_CODES } from '../kernel/error-codes.ts';
+import { MeridianError, type ErrorCode } from '../kernel/errors.ts';
 import type { ControlFile } from '../platform-api.ts';
 
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -42,7 +44,13 @@ export async function readControlFile(dataDirectory: string): Promise<ControlFil
   throw new MeridianError('ERR_NOT_RUNNING', `${path} is not a control file`);
 }
 
-/** Whoever answers does not know the token of the control file. */
+/** The supervisor's own words. */
+export function said({ error }: Partial<EventFailure>): MeridianError {
+  const { code = '', message = 'the supervisor refused it', remedy } = error ?? {};
+  const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'ERR_CONTROL_UNAVAILABLE';
+  return new MeridianError(known, message, remedy === undefined ? {} : { remedy });
+}
+
 export function strange(): MeridianError {
   return new MeridianError(
     'ERR_NOT_RUNNING',

@@ -6,10 +6,9 @@ import { LineReader } from '../control/line-reader.ts';
 import type { OperationEvent, OperationRequest } from '../control/operation.ts';
 import { FEED_LINE_MAX_BYTES, type EventFailure } from '../control/protocol.ts';
 import type { RestartEvent, RestartRequest } from '../control/restart.ts';
-import { ERROR_CODES } from '../kernel/error-codes.ts';
-import { isMeridianError, MeridianError, messageOf, type ErrorCode } from '../kernel/errors.ts';
+import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { ControlFile } from '../platform-api.ts';
-import { strange } from './control-client.ts';
+import { said, strange } from './control-client.ts';
 
 export interface EventOptions<Event> {
   readonly signal: AbortSignal;
@@ -58,12 +57,12 @@ async function requestEvents<Event extends { readonly kind: string }>(
       signal,
     });
     if (response.status === 401) throw strange();
-    if (!response.ok) throw said((await response.json()) as Partial<EventFailure>, asked);
+    if (!response.ok) throw said((await response.json()) as Partial<EventFailure>);
     const reader = new LineReader(FEED_LINE_MAX_BYTES);
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
       for (const line of reader.push(Buffer.from(chunk))) {
         const event = JSON.parse(line) as Event | EventFailure;
-        if (isFailure(event)) throw said(event, asked);
+        if (isFailure(event)) throw said(event);
         onEvent(event);
         if (event.kind === 'ended') return;
       }
@@ -83,11 +82,4 @@ async function requestEvents<Event extends { readonly kind: string }>(
 
 function isFailure(event: { readonly kind: string }): event is EventFailure {
   return event.kind === 'failed';
-}
-
-/** The supervisor's own words. */
-function said({ error }: Partial<EventFailure>, { what }: Asked): MeridianError {
-  const { code = '', message = `the ${what} failed`, remedy } = error ?? {};
-  const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'ERR_CONTROL_UNAVAILABLE';
-  return new MeridianError(known, message, remedy === undefined ? {} : { remedy });
 }

@@ -9,7 +9,7 @@ const LEASES: readonly Column<GroupStatus>[] = [
   { title: 'TENURE', align: 'right', text: ({ lease }) => duration(lease?.tenureMs) },
   { title: 'REMAINING', align: 'right', text: ({ lease }) => remaining(lease?.remainingMs) },
   { title: 'EPOCH', align: 'right', text: (group) => String(group.epoch) },
-  { title: 'CHANGES', align: 'right', text: ({ leaderChanges }) => String(sum(leaderChanges)) },
+  { title: 'CHANGES', align: 'right', text: ({ leaderChanges }) => String(changes(leaderChanges)) },
   { title: 'LAST CHANGE', text: ({ lastChange }) => change(lastChange) },
 ];
 
@@ -97,6 +97,10 @@ function remaining(ms: number | undefined): string {
   return ms === 0 ? 'run out' : duration(ms);
 }
 
-function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0);
+/** The first opening of a group is none. */
+function changes(counts: Readonly<Record<string, number>>): number {
+  return Object.entries(counts).reduce(
+    (total, [cause, count]) => total + (cause === 'started' ? 0 : count),
+    0,
+  );
 }

@@ -33,7 +33,7 @@ export interface NodeRepair {
   readonly doneBytes: number;
   /** Null while it is not known. */
   readonly totalBytes: number | null;
-  /** The moment it began, on the clock of the snapshot's `atMs`. */
+  /** How long ago it began. */
   readonly sinceMs: number;
 }
 
@@ -76,7 +76,7 @@ export interface GroupOperation {
   readonly cause: string;
   /** For a person: what it waits for, or what to do. */
   readonly detail: string;
-  /** The moment it began, on the clock of the snapshot's `atMs`. */
+  /** How long ago it began. */
   readonly sinceMs: number;
 }
 

@@ -2,7 +2,6 @@
  * Migrates the running platform: reads what each group and range has, tells what is pending, and lets
  * the engine reconcile. The decision is `pendingWork`, from one snapshot; a dry run ends there.
  */
-import type { Migrate } from '../control/routes/migration.ts';
 import type { MigrationMessage, MigrationRequest, PendingWork } from '../control/migration.ts';
 import type { DesiredState, Engine } from '../engines/engine.ts';
 import type { ClusterSnapshot } from '../engines/snapshot.ts';
@@ -112,22 +111,22 @@ async function left(pendingNow: () => Promise<Pending[]>): Promise<Pending[]> {
 }
 
 /** One at a time: two would wait for each other's locks, and report each other's steps. */
-export function oneMigration(
-  platform: Pick<MigrationRun, 'engine' | 'desired' | 'clock' | 'log'> & {
+export function oneMigrationAtATime(
+  services: Pick<MigrationRun, 'engine' | 'desired' | 'clock' | 'log'> & {
+    /** Read anew for each. */
     readonly directory: string;
   },
-): Migrate {
-  const { engine, desired, clock, log, directory } = platform;
+): (request: MigrationRequest, run: Pick<MigrationRun, 'signal' | 'send'>) => Promise<void> {
   let running = false;
-  return async (request, { signal, send }) => {
+  return async (request, run) => {
     if (running) throw new MeridianError('ERR_MIGRATION_RUNNING', 'a migration is running already');
     running = true;
     try {
-      const files = await readMigrations(directory);
+      const files = await readMigrations(services.directory);
       await runMigration(request, {
-        ...{ engine, clock, log, signal, send },
+        ...{ ...services, ...run },
         desired: {
-          ...desired,
+          ...services.desired,
           tables: request.tables,
           databaseMigrations: files.database,
           regionalMigrations: files.regional,

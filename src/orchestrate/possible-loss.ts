@@ -28,7 +28,7 @@ export function possibleLoss(group: GroupSpec, snapshot: ClusterSnapshot): strin
     return `${remaining}; what was acknowledged shortly before the loss and is not on ${best.name} would be lost`;
   }
   const since = snapshot.groups[group.name]?.operation?.sinceMs;
-  const ageMs = Math.max(0, best.lagMs - (since === undefined ? 0 : snapshot.atMs - since));
+  const ageMs = Math.max(0, best.lagMs - (since ?? 0));
   const when = since === undefined ? 'until now' : 'before it stopped';
   return (
     `${remaining}; what was acknowledged in the last ${(ageMs / 1_000).toFixed(1)} s ${when} and is not` +

@@ -55,7 +55,7 @@ export function statusReport(sources: StatusSources): StatusReport {
           position: typeof seen?.position === 'bigint' ? formatPosition(seen.position) : null,
           lagBytes: seen?.role === 'leader' ? 0 : (seen?.lagBytes ?? null),
           lagMs: seen?.role === 'leader' ? 0 : rounded(seen?.lagMs ?? null),
-          repair: repairOf(seen, snapshot.atMs),
+          repair: repairOf(seen),
         };
       }),
     ),
@@ -85,7 +85,6 @@ function groupStatus(group: GroupSpec, snapshot: ClusterSnapshot): GroupStatus {
   };
 }
 
-/** Durations rather than moments: whoever reads the report has another clock. */
 function operationOf(group: GroupSpec, snapshot: ClusterSnapshot): OperationStatus | null {
   const operation = snapshot.groups[group.name]?.operation;
   if (operation === undefined) return null;
@@ -94,7 +93,7 @@ function operationOf(group: GroupSpec, snapshot: ClusterSnapshot): OperationStat
     kind === 'region-lost'
       ? { command: acceptCommand(group.name), mayLose: possibleLoss(group, snapshot) }
       : null;
-  return { kind, phase, cause, detail, forMs: elapsed(sinceMs, snapshot.atMs), decision };
+  return { kind, phase, cause, detail, forMs: Math.round(sinceMs), decision };
 }
 
 function lastChangeOf(seen: ObservedGroup | undefined, nowMs: number): LeaderChangeStatus | null {
@@ -103,15 +102,16 @@ function lastChangeOf(seen: ObservedGroup | undefined, nowMs: number): LeaderCha
   return {
     ...{ cause, from, to, epoch },
     at: new Date(atMs).toISOString(),
-    agoMs: elapsed(atMs, nowMs),
+    // A wall clock may be set back.
+    agoMs: Math.max(0, Math.round(nowMs - atMs)),
     tookMs: Math.round(tookMs),
   };
 }
 
-function repairOf(seen: ObservedNode | undefined, nowMs: number): RepairStatus | null {
+function repairOf(seen: ObservedNode | undefined): RepairStatus | null {
   if (seen?.repair === undefined) return null;
   const { phase, doneBytes, totalBytes, sinceMs } = seen.repair;
-  return { phase, doneBytes, totalBytes, forMs: elapsed(sinceMs, nowMs) };
+  return { phase, doneBytes, totalBytes, forMs: Math.round(sinceMs) };
 }
 
 function stateOf(seen: ObservedNode | undefined): NodeStatus['state'] {
@@ -128,10 +128,6 @@ function stateOf(seen: ObservedNode | undefined): NodeStatus['state'] {
 function formatPosition(position: bigint): string {
   return `${(position >> 32n).toString(16).toUpperCase()}/${(position & 0xffff_ffffn).toString(16).toUpperCase()}`;
 }
-
-/** A wall clock may be set back. */
-const elapsed = (sinceMs: number, nowMs: number): number =>
-  Math.max(0, Math.round(nowMs - sinceMs));
 
 const rounded = (value: number | null): number | null =>
   value === null ? null : Math.round(value);
