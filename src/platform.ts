@@ -26,6 +26,7 @@ import { faultTargets } from './orchestrate/fault-targets.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
+import { Operations } from './orchestrate/operate.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
@@ -72,6 +73,7 @@ interface Data extends Ground {
   readonly control: ControlServer;
   readonly world: World;
   readonly chaos: PlatformChaos;
+  readonly operations: Operations;
   /** Set once it has started; status is asked for earlier. */
   edge?: Edge;
 }
@@ -125,7 +127,7 @@ export async function startPlatform(
       env: controlEnvironment(data),
       status: () => statusOf(start, data),
       restart: (request, how) => edge.rolling.run(request, how),
-      operate: () => Promise.reject(new MeridianError('ERR_OPERATION_REFUSED', 'none yet')),
+      operate: (request, how) => data.operations.run(request, how),
       chaos: data.chaos,
       failed,
       stop: () => start.scope.close(),
@@ -217,6 +219,8 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   scope.push('faults on purpose', () => chaos.close());
   world.attach({ routes: () => engine.routes() });
   await reconcile(engine, desired, { clock, log, signal: start.signal });
+  const operations = new Operations({ engine, desired, clock, log });
+  scope.push('operations', () => operations.close());
   const servers = databaseNodes(desired).size;
   start.begin(
     `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
@@ -228,7 +232,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       control.publish();
     },
   });
-  const data: Data = { ...ground, engine, control, world, chaos };
+  const data: Data = { ...ground, engine, control, world, chaos, operations };
   return data;
 }
 
@@ -251,7 +255,7 @@ function openControl(
       primaryRegion: config.primaryRegion,
       latency: config.latency.matrix,
       database: engine.applicationCredentials(),
-      gateway: config.gateway,
+      gateway: { ...config.gateway, healthPath: config.app?.healthPath },
     }),
     view: (subscriber) => world.viewFrom(subscriber),
     status: () => statusOf(start, data()),
@@ -265,6 +269,7 @@ function openControl(
     metrics: metricsOf(start, () => data()),
     chaos,
     restart: async (request, how) => rollingOf(data()).run(request, how),
+    operate: (request, how) => data().operations.run(request, how),
   });
 }
 

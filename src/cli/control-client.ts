@@ -1,17 +1,10 @@
 /** Asks the running supervisor, found by the file it leaves in its data directory. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LineReader } from '../control/line-reader.ts';
-import { FEED_LINE_MAX_BYTES } from '../control/protocol.ts';
-import type {
-  RestartEvent,
-  RestartFailure,
-  RestartOptions,
-  RestartRequest,
-} from '../control/restart.ts';
+import type { EventFailure } from '../control/protocol.ts';
 import type { StatusReport } from '../control/status.ts';
 import { ERROR_CODES } from '../kernel/error-codes.ts';
-import { isMeridianError, MeridianError, messageOf, type ErrorCode } from '../kernel/errors.ts';
+import { MeridianError, type ErrorCode } from '../kernel/errors.ts';
 import type { ControlFile } from '../platform-api.ts';
 
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -51,48 +44,8 @@ export async function readControlFile(dataDirectory: string): Promise<ControlFil
   throw new MeridianError('ERR_NOT_RUNNING', `${path} is not a control file`);
 }
 
-/**
- * Resolves when the restart has ended. Throws what it was refused for or failed with, ERR_ABORTED when
- * the signal aborts (the supervisor then finishes the step under way), ERR_CONTROL_UNAVAILABLE when the
- * connection breaks, and as `fetchStatus` does.
- */
-export async function requestRestart(
-  control: ControlFile,
-  request: RestartRequest,
-  options: Required<RestartOptions>,
-): Promise<void> {
-  const { signal, onEvent } = options;
-  try {
-    const response = await fetch(new URL('/v1/restart', control.url), {
-      method: 'POST',
-      headers: { authorization: `Bearer ${control.token}` },
-      body: JSON.stringify(request),
-      signal,
-    });
-    if (response.status === 401) throw strange();
-    if (!response.ok) throw said((await response.json()) as Partial<RestartFailure>);
-    const reader = new LineReader(FEED_LINE_MAX_BYTES);
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-      for (const line of reader.push(Buffer.from(chunk))) {
-        const event = JSON.parse(line) as RestartEvent | RestartFailure;
-        if (event.kind === 'failed') throw said(event);
-        onEvent(event);
-        if (event.kind === 'ended') return;
-      }
-    }
-  } catch (cause) {
-    if (isMeridianError(cause)) throw cause;
-    if (signal.aborted) throw new MeridianError('ERR_ABORTED', 'asked to stop', { cause });
-    const refused = (cause as { cause?: { code?: unknown } }).cause?.code === 'ECONNREFUSED';
-    if (refused)
-      throw new MeridianError('ERR_NOT_RUNNING', 'the platform is not running', { cause });
-    throw new MeridianError('ERR_CONTROL_UNAVAILABLE', messageOf(cause), { cause });
-  }
-  throw new MeridianError('ERR_CONTROL_UNAVAILABLE', 'the supervisor ended during the restart');
-}
-
 /** The supervisor's own words. */
-export function said({ error }: Partial<RestartFailure>): MeridianError {
+export function said({ error }: Partial<EventFailure>): MeridianError {
   const { code = '', message = 'the supervisor refused it', remedy } = error ?? {};
   const known = Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'ERR_CONTROL_UNAVAILABLE';
   return new MeridianError(known, message, remedy === undefined ? {} : { remedy });

@@ -1,5 +1,6 @@
 /** A status report as a person reads it. Pure. */
 import type { GroupStatus, NodeStatus, ProcessStatus, StatusReport } from '../control/status.ts';
+import { leaseLines, underWayLines } from './group-text.ts';
 import { formatBytes, formatMs, formatTable, type Column } from './output.ts';
 
 const orDash = (value: number | string | null): string => (value === null ? '-' : String(value));
@@ -99,12 +100,18 @@ export function statusText(report: StatusReport): string {
   const sections = [
     [head, ...faults],
     [...formatTable(regionLines(report), REGIONS), '* primary region'],
-    [...formatTable(report.groups, GROUPS), ...inDoubtLines(report.groups)],
+    [
+      ...formatTable(report.groups, GROUPS),
+      ...underWayLines(report.groups, report.nodes),
+      ...inDoubtLines(report.groups),
+    ],
+    leaseLines(report.groups),
     formatTable(report.nodes, NODES),
     formatTable(report.gateways, processes('GATEWAY')),
     ...(report.appServers.length > 0
       ? [formatTable(report.appServers, processes('APP SERVER'))]
       : []),
   ];
-  return `${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`;
+  const shown = sections.filter((lines) => lines.length > 0);
+  return `${shown.map((lines) => lines.join('\n')).join('\n\n')}\n`;
 }

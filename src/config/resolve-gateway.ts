@@ -100,8 +100,6 @@ interface Around {
   /** Where relative paths start. */
   readonly base: string;
   readonly dataDirectory: string;
-  /** As `app.healthPath` says, if it does. */
-  readonly healthPath?: string | undefined;
 }
 
 export function resolveGateway(gateway: GatewayConfig, around: Around): GatewayOptions {
@@ -134,6 +132,5 @@ export function resolveGateway(gateway: GatewayConfig, around: Around): GatewayO
     websocketsMax: gateway.websocketsMax ?? defaults.websocketsMax,
     websocketIdleTimeoutMs: gateway.websocketIdleTimeoutMs ?? defaults.websocketIdleTimeoutMs,
     idempotencyKeys: gateway.idempotencyKeys ?? defaults.idempotencyKeys,
-    healthPath: around.healthPath ?? DEFAULTS.app.healthPath,
   };
 }

@@ -79,10 +79,7 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     tables: config.tables,
     tenantFence: config.tenantFence ?? DEFAULTS.tenantFence,
     ...(config.app === undefined ? {} : { app: resolveApp(config.app, base) }),
-    gateway: resolveGateway(config.gateway ?? {}, {
-      ...{ regions, base, dataDirectory },
-      healthPath: config.app?.healthPath,
-    }),
+    gateway: resolveGateway(config.gateway ?? {}, { regions, base, dataDirectory }),
     ...(config.traffic === undefined
       ? {}
       : {

@@ -14,35 +14,21 @@ import type { Log } from '../kernel/log.ts';
 import type { Address, RoutingView } from '../topology/routing.ts';
 import type { ChaosControl } from './chaos.ts';
 import { answerChaos, CHAOS_PATH } from './chaos-routes.ts';
-import {
-  parseMigrationRequest,
-  type MigrationMessage,
-  type MigrationRequest,
-} from './migration.ts';
-import {
-  checkLoopbackHost,
-  parseActivity,
-  parseSubscriber,
-  placed,
-  readBody,
-  sendJson,
-} from './control-request.ts';
+import { checkLoopbackHost, parseSubscriber, placed, sendJson } from './control-request.ts';
 import { FeedStream, type Subscriber } from './feed-stream.ts';
 import type { Exposition } from './metrics/exposition.ts';
-import { parseMetricsReport, type MetricsReport } from './metrics/sample.ts';
+import type { MetricsReport } from './metrics/sample.ts';
 import {
   PING_INTERVAL_MS,
   SUBSCRIBERS_MAX,
   type ActivityReport,
   type FeedHello,
 } from './protocol.ts';
-import {
-  parseRestart,
-  type RestartEvent,
-  type RestartFailure,
-  type RestartOptions,
-  type RestartRequest,
-} from './restart.ts';
+import { migrationRoutes, type Migrate } from './routes/migration.ts';
+import { operationRoutes, type Operate } from './routes/operation.ts';
+import { processRoutes, type Restart } from './routes/processes.ts';
+import { reportRoutes } from './routes/reports.ts';
+import type { Routes } from './routes/route.ts';
 import type { StatusReport } from './status.ts';
 
 export type { Subscriber } from './feed-stream.ts';
@@ -59,12 +45,9 @@ export interface ControlServerOptions {
   readonly view: (subscriber: Subscriber) => Promise<RoutingView> | RoutingView;
   readonly status: () => Promise<StatusReport> | StatusReport;
   readonly activity: (report: ActivityReport) => void;
-  /** Sends messages until the migration has ended; never throws once it has sent one. */
-  readonly migrate?: (
-    request: MigrationRequest,
-    run: { readonly signal: AbortSignal; readonly send: (message: MigrationMessage) => void },
-  ) => Promise<void>;
-  readonly restart: (request: RestartRequest, options: RestartOptions) => Promise<unknown>;
+  readonly migrate?: Migrate;
+  readonly restart: Restart;
+  readonly operate?: Operate | undefined;
   readonly chaos?: ChaosControl | undefined;
   /** Without it there are no metrics to report or to read. */
   readonly metrics?: MetricsRoutes | undefined;
@@ -101,6 +84,8 @@ class FeedServer implements ControlServer {
   readonly #server: Server;
   readonly #tokenDigest: Buffer;
   readonly #streams = new Set<FeedStream>();
+  /** What needs the token. */
+  readonly #routes: Routes;
   #joining = 0;
   #cancelPing: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -108,6 +93,13 @@ class FeedServer implements ControlServer {
   constructor(options: ControlServerOptions) {
     this.#options = options;
     this.#tokenDigest = digest(options.token);
+    this.#routes = {
+      'GET /v1/feed': ({ query, response }) => this.#subscribe(query, response),
+      ...reportRoutes(options),
+      ...migrationRoutes(options.migrate),
+      ...processRoutes(options.restart),
+      ...operationRoutes(options.operate),
+    };
     this.#server = createServer(
       {
         headersTimeout: HEADERS_TIMEOUT_MS,
@@ -216,74 +208,12 @@ class FeedServer implements ControlServer {
       await answerChaos(this.#options.chaos, request, response);
       return;
     }
-    switch (`${request.method ?? ''} ${url.pathname}`) {
-      case 'GET /v1/feed':
-        await this.#subscribe(url.searchParams, response);
-        return;
-      case 'GET /v1/status':
-        sendJson(response, 200, await this.#options.status());
-        return;
-      case 'POST /v1/activity':
-        this.#options.activity(parseActivity(await readBody(request)));
-        response.writeHead(204).end();
-        return;
-      case 'POST /v1/migrate':
-        await this.#migrate(parseMigrationRequest(await readBody(request)), response);
-        return;
-      case 'POST /v1/metrics':
-        metrics?.report(parseMetricsReport(await readBody(request)));
-        response.writeHead(204).end();
-        return;
-      case 'POST /v1/restart':
-        await this.#restart(parseRestart(await readBody(request)), response);
-        return;
-      default:
-        throw new MeridianError('ERR_CONTROL_REQUEST', 'the control server has no such route');
+    const asked = `${request.method ?? ''} ${url.pathname}`;
+    const route = Object.hasOwn(this.#routes, asked) ? this.#routes[asked] : undefined;
+    if (route === undefined) {
+      throw new MeridianError('ERR_CONTROL_REQUEST', 'the control server has no such route');
     }
-  }
-
-  async #migrate(request: MigrationRequest, response: ServerResponse): Promise<void> {
-    const { migrate } = this.#options;
-    if (migrate === undefined) {
-      throw new MeridianError('ERR_CONTROL_REQUEST', 'this control server migrates nothing');
-    }
-    const left = new AbortController();
-    response.on('close', () => {
-      left.abort();
-    });
-    const send = (message: MigrationMessage): void => {
-      if (!response.headersSent) {
-        response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-      }
-      response.write(`${JSON.stringify(message)}\n`);
-    };
-    await migrate(request, { signal: left.signal, send });
-    response.end();
-  }
-
-  /** A refusal has a status; a failure after the first event is the last line. */
-  async #restart(asked: RestartRequest, response: ServerResponse): Promise<void> {
-    const gone = new AbortController();
-    response.on('close', () => {
-      gone.abort();
-    });
-    const say = (line: RestartEvent | RestartFailure): void => {
-      if (!response.headersSent) {
-        response.writeHead(200, {
-          'content-type': 'application/x-ndjson',
-          'cache-control': 'no-store',
-        });
-      }
-      if (!response.destroyed) response.write(`${JSON.stringify(line)}\n`);
-    };
-    try {
-      await this.#options.restart(asked, { signal: gone.signal, onEvent: say });
-    } catch (error) {
-      if (!response.headersSent || !isMeridianError(error)) throw error;
-      const { code, message, remedy } = error;
-      say({ kind: 'failed', error: { code, message, remedy } });
-    }
-    response.end();
+    await route({ request, response, query: url.searchParams });
   }
 
   #authorise(request: IncomingMessage): void {

@@ -1,7 +1,10 @@
 /**
  * What an operator asks of a replication group, as the supervisor and those who ask speak of it: POST
- * /v1/operation, answered by OperationEvents, one a line, as they happen.
+ * /v1/operation, answered by OperationEvents, one a line, as they happen. Closing the connection lets
+ * the step under way go on, and begins no other.
  */
+import { MeridianError } from '../kernel/errors.ts';
+
 export type OperationRequest =
   /** Planned change of the leader: to a node, or to the best voter of a zone or region. */
   | {
@@ -18,9 +21,11 @@ export type OperationRequest =
 
 export type OperationEvent =
   | { readonly kind: 'begun'; readonly summary: string }
+  /** `atMs`: since it was begun. */
   | { readonly kind: 'phase'; readonly phase: string; readonly atMs: number }
   | {
       readonly kind: 'progress';
+      /** The step that it is the progress of. */
       readonly what: string;
       readonly doneBytes: number;
       readonly totalBytes: number | null;
@@ -28,6 +33,54 @@ export type OperationEvent =
   | { readonly kind: 'ended'; readonly summary: string; readonly tookMs: number };
 
 export interface OperationOptions {
+  /** Aborted: the step under way is finished, and no other begun. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: OperationEvent) => void) | undefined;
+}
+
+const NAME_LENGTH_MAX = 128;
+
+/** Throws ERR_CONTROL_REQUEST. */
+export function parseOperation(body: string): OperationRequest {
+  let asked: Readonly<Record<string, unknown>> | null = null;
+  try {
+    asked = JSON.parse(body) as Readonly<Record<string, unknown>> | null;
+  } catch {
+    // Refused below, like any other wrong shape.
+  }
+  const { kind, group, node, to, region, zone, acceptLoss } = asked ?? {};
+  switch (kind) {
+    case 'switchover': {
+      if (!isName(group) || ![to, region, zone].every(isNameOrNone)) throw unreadable();
+      const place = { region, zone } as { region?: string; zone?: string };
+      if (to === undefined) return { kind, group, ...place };
+      if (region !== undefined || zone !== undefined) {
+        throw unreadable('a new leader is named by its own name or by its place, not by both');
+      }
+      return { kind, group, to: to as string };
+    }
+    case 'rebuild':
+      if (!isName(node)) throw unreadable();
+      return { kind, node };
+    case 'recover':
+      if (!isName(group) || typeof acceptLoss !== 'boolean') throw unreadable();
+      return { kind, group, acceptLoss };
+    default:
+      throw unreadable();
+  }
+}
+
+/** Names end up in messages and logs: bounded, and printable. */
+function isName(value: unknown): value is string {
+  return (
+    typeof value === 'string' && value.length <= NAME_LENGTH_MAX && /^[\x21-\x7e]+$/.test(value)
+  );
+}
+
+function isNameOrNone(value: unknown): boolean {
+  return value === undefined || isName(value);
+}
+
+function unreadable(message = 'the body is not a request for an operation'): MeridianError {
+  return new MeridianError('ERR_CONTROL_REQUEST', message);
 }

@@ -12,6 +12,7 @@
  *   POST /v1/chaos                                     ChaosRequest (src/control/chaos.ts); { fault }
  *   POST /v1/chaos/heal                                { id? }; { healed }
  *   GET  /v1/chaos                                     { faults } that are in force
+ *   POST /v1/operation                                 a stream of OperationEvent (src/control/operation.ts)
  *
  * Refusals have a status and { error: { code, message, remedy } }. An empty zone stands for the
  * region's first one; the pid is optional.
@@ -55,6 +56,12 @@ export interface FeedPing {
 }
 
 export type FeedMessage = FeedHello | FeedView | FeedPing;
+
+/** Instead of an end, as the last line of a stream of events: what was asked for failed half-way. */
+export interface EventFailure {
+  readonly kind: 'failed';
+  readonly error: { readonly code: string; readonly message: string; readonly remedy: string };
+}
 
 export const PING_INTERVAL_MS = 2_000;
 /** Without any message for this long, a subscriber reconnects. */

@@ -25,12 +25,6 @@ export interface RestartEnd {
   readonly left: number;
 }
 
-/** Instead of an end, as the last line: a step failed, and the rest was not begun. */
-export interface RestartFailure {
-  readonly kind: 'failed';
-  readonly error: { readonly code: string; readonly message: string; readonly remedy: string };
-}
-
 export interface RestartOptions {
   /** Aborted: the step under way is finished, and no other begun. */
   readonly signal?: AbortSignal;

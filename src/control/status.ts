@@ -9,14 +9,28 @@ export interface NodeStatus {
   readonly kind: NodeKind;
   readonly region: string;
   readonly zone: string;
-  /** 'unknown': it did not answer; never "absent". */
-  readonly state: 'leader' | 'streaming' | 'catching-up' | 'down' | 'unknown';
+  /**
+   * 'unknown': it did not answer; never "absent". 'lost': its data may not be used any more, and it waits
+   * to be copied anew. 'rebuilding': it is being.
+   */
+  readonly state:
+    'leader' | 'streaming' | 'catching-up' | 'down' | 'unknown' | 'lost' | 'rebuilding';
   readonly pid: number | null;
   readonly port: number;
   /** The end of its log: written on a leader, replayed on others ("0/3000148"). */
   readonly position: string | null;
   readonly lagBytes: number | null;
   readonly lagMs: number | null;
+  /** Null: it is what it should be. */
+  readonly repair: RepairStatus | null;
+}
+
+export interface RepairStatus {
+  readonly phase: 'lost' | 'excluding' | 'copying' | 'starting' | 'catching-up';
+  readonly doneBytes: number;
+  /** Null while it is not known. */
+  readonly totalBytes: number | null;
+  readonly forMs: number;
 }
 
 export interface GroupStatus {
@@ -30,6 +44,51 @@ export interface GroupStatus {
   readonly globalLagBytes: number | null;
   /** Prepared transactions over several groups that wait for their outcome; null: not known. */
   readonly inDoubt: { readonly count: number; readonly oldestMs: number } | null;
+  /** What is being done to the group, or what it waits for; null: nothing. */
+  readonly operation: OperationStatus | null;
+  /** The leader's right to serve strong reads; null where there are no leases. */
+  readonly lease: LeaseStatus | null;
+  readonly lastChange: LeaderChangeStatus | null;
+  /** Leader changes and restarts since the supervisor started, by cause. */
+  readonly leaderChanges: Readonly<Record<string, number>>;
+}
+
+export interface OperationStatus {
+  readonly kind: 'restart' | 'failover' | 'switchover' | 'no-quorum' | 'region-lost' | 'recovery';
+  /** "promoting us-east-1.b" */
+  readonly phase: string;
+  readonly cause: string;
+  /** For a person: what it waits for, or what to do. */
+  readonly detail: string;
+  readonly forMs: number;
+  /** What is left to a person to decide. */
+  readonly decision: LossDecision | null;
+}
+
+export interface LossDecision {
+  /** "meridian recover us-east-1 --accept-loss" */
+  readonly command: string;
+  /** What it may lose, as a sentence. */
+  readonly mayLose: string;
+}
+
+export interface LeaseStatus {
+  readonly holder: string;
+  /** Since this holder has it without a break. */
+  readonly tenureMs: number;
+  /** 0: it has run out. */
+  readonly remainingMs: number;
+}
+
+export interface LeaderChangeStatus {
+  readonly cause: string;
+  readonly from: string | null;
+  readonly to: string;
+  readonly epoch: number;
+  readonly at: string;
+  readonly agoMs: number;
+  /** From its detection until the group was open again. */
+  readonly tookMs: number;
 }
 
 export interface ProcessStatus {

@@ -33,6 +33,7 @@ export interface NodeRepair {
   readonly doneBytes: number;
   /** Null while it is not known. */
   readonly totalBytes: number | null;
+  /** How long ago it began. */
   readonly sinceMs: number;
 }
 
@@ -70,10 +71,12 @@ export interface ObservedGroup {
 
 export interface GroupOperation {
   readonly kind: 'restart' | 'failover' | 'switchover' | 'no-quorum' | 'region-lost' | 'recovery';
+  /** A word of the machine, perhaps followed by the node it concerns: "promoting us-east-1.b". */
   readonly phase: string;
   readonly cause: string;
   /** For a person: what it waits for, or what to do. */
   readonly detail: string;
+  /** How long ago it began. */
   readonly sinceMs: number;
 }
 
@@ -92,6 +95,7 @@ export interface LeaderChange {
   readonly from: NodeName | null;
   readonly to: NodeName;
   readonly epoch: number;
+  /** The moment the group was open again, on the clock of the snapshot's `atMs`. */
   readonly atMs: number;
   /** From its detection until the group was open again. */
   readonly tookMs: number;

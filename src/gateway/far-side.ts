@@ -14,7 +14,7 @@ export interface FarSideOptions {
   readonly clock: Clock;
   /** The gateway's own. */
   readonly region: RegionName;
-  readonly healthPath: string;
+  readonly healthPath: string | undefined;
 }
 
 /** Silence that is worth a question. */
@@ -77,7 +77,7 @@ export class FarSide {
 
   /** Any answer will do: the question is whether there is a way, not how the server feels. */
   #ask({ address, roundTripMs }: RoutedAppServer): Promise<boolean> {
-    const { clock, healthPath } = this.#options;
+    const { clock, healthPath = '/' } = this.#options;
     const withinMs = Math.max(ANSWER_WITHIN_MIN_MS, ANSWER_WITHIN_ROUND_TRIPS * roundTripMs);
     return new Promise((resolve) => {
       const asked = request({ ...address, path: healthPath, agent: false });

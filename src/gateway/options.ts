@@ -127,8 +127,8 @@ export interface GatewayOptions {
    * Without this promise the header passes as any other.
    */
   readonly idempotencyKeys: boolean;
-  /** Where app servers answer health checks; asked when one of another region is silent. */
-  readonly healthPath: string;
+  /** Set by the platform, from `app`: what is asked when an app server of another region is silent. */
+  readonly healthPath?: string | undefined;
 }
 
 /** Environment variables that hold shared secrets of issuers. */

@@ -1,9 +1,18 @@
 /** One status report from one snapshot and the processes' own states. Pure. */
 import type { ChaosFault } from '../control/chaos.ts';
-import type { GroupStatus, NodeStatus, ProcessStatus, StatusReport } from '../control/status.ts';
-import type { ClusterSnapshot, ObservedNode } from '../engines/snapshot.ts';
+import type {
+  GroupStatus,
+  LeaderChangeStatus,
+  NodeStatus,
+  OperationStatus,
+  ProcessStatus,
+  RepairStatus,
+  StatusReport,
+} from '../control/status.ts';
+import type { ClusterSnapshot, ObservedGroup, ObservedNode } from '../engines/snapshot.ts';
 import type { GroupSpec } from '../topology/node.ts';
 import type { Region } from '../topology/region.ts';
+import { acceptCommand, possibleLoss } from './possible-loss.ts';
 
 export interface StatusSources {
   readonly installation: string;
@@ -48,6 +57,7 @@ export function statusReport(sources: StatusSources): StatusReport {
           position: typeof seen?.position === 'bigint' ? formatPosition(seen.position) : null,
           lagBytes: seen?.role === 'leader' ? 0 : (seen?.lagBytes ?? null),
           lagMs: seen?.role === 'leader' ? 0 : rounded(seen?.lagMs ?? null),
+          repair: repairOf(seen),
         };
       }),
     ),
@@ -71,10 +81,45 @@ function groupStatus(group: GroupSpec, snapshot: ClusterSnapshot): GroupStatus {
     accounts: seen?.accounts ?? null,
     globalLagBytes: seen?.globalLagBytes ?? null,
     inDoubt: seen?.inDoubt ?? null,
+    operation: operationOf(group, snapshot),
+    lease: seen?.lease ?? null,
+    lastChange: lastChangeOf(seen, snapshot.atMs),
+    leaderChanges: seen?.leaderChanges ?? {},
   };
 }
 
+function operationOf(group: GroupSpec, snapshot: ClusterSnapshot): OperationStatus | null {
+  const operation = snapshot.groups[group.name]?.operation;
+  if (operation === undefined) return null;
+  const { kind, phase, cause, detail, sinceMs } = operation;
+  const decision =
+    kind === 'region-lost'
+      ? { command: acceptCommand(group.name), mayLose: possibleLoss(group, snapshot) }
+      : null;
+  return { kind, phase, cause, detail, forMs: Math.round(sinceMs), decision };
+}
+
+function lastChangeOf(seen: ObservedGroup | undefined, nowMs: number): LeaderChangeStatus | null {
+  if (seen?.lastChange === undefined) return null;
+  const { cause, from, to, epoch, atMs, tookMs } = seen.lastChange;
+  return {
+    ...{ cause, from, to, epoch },
+    at: new Date(atMs).toISOString(),
+    // A wall clock may be set back.
+    agoMs: Math.max(0, Math.round(nowMs - atMs)),
+    tookMs: Math.round(tookMs),
+  };
+}
+
+function repairOf(seen: ObservedNode | undefined): RepairStatus | null {
+  if (seen?.repair === undefined) return null;
+  const { phase, doneBytes, totalBytes, sinceMs } = seen.repair;
+  return { phase, doneBytes, totalBytes, forMs: Math.round(sinceMs) };
+}
+
 function stateOf(seen: ObservedNode | undefined): NodeStatus['state'] {
+  // Known of its data, whether it answers or not.
+  if (seen?.repair !== undefined) return seen.repair.phase === 'lost' ? 'lost' : 'rebuilding';
   if (seen === undefined || seen.role === 'unknown') return 'unknown';
   if (seen.role === 'down') return 'down';
   if (seen.role === 'leader') return 'leader';

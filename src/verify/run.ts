@@ -117,25 +117,7 @@ async function verifyOn(running: Running): Promise<Ran> {
     ...{ clock, recorder, servers: running.servers },
     signal: AbortSignal.any([over.signal, signal]),
   });
-  const fromMs = recorder.nowMs();
-  const loadSignal = AbortSignal.any([loading.signal, signal]);
-  setMaxListeners(0, loadSignal);
-  const load = runLoad(clientsOf(running), {
-    ...{ clock, recorder, random: (name) => streamOf(options.seed, name) },
-    signal: loadSignal,
-  });
-  const playing = playPlan(stage, planned, ({ lanes, name }) => {
-    onProgress(`${stamp(recorder.nowMs() - fromMs)} ${lanes[0] ?? ''}: ${name}`);
-  });
-  await watched(running, stage);
-  over.abort();
-  const played = await playing;
-  onProgress('healing');
-  await cluster.platform.chaos.heal();
-  await clock.sleep(AFTERWARDS_MS, signal);
-  const untilMs = recorder.nowMs();
-  loading.abort();
-  await load;
+  const loaded = await strike(running, { stage, planned, over, loading });
   signal.throwIfAborted();
   onProgress('waiting until everything has recovered');
   const missing = await settle(() => statusOf(cluster), { clock, signal });
@@ -149,10 +131,49 @@ async function verifyOn(running: Running): Promise<Ran> {
   };
   const groups = new Map(Object.values(accounts).flatMap((all) => all.map((a) => [a.id, a.group])));
   return {
-    ...{ history, groups, load: { fromMs, untilMs }, capped: recorder.full },
-    ...{ planned, played, complete: final !== undefined },
+    ...{ history, groups, load: loaded.load, capped: recorder.full },
+    ...{ planned, played: loaded.played, complete: final !== undefined },
     unrecovered: [...missing, ...unread],
   };
+}
+
+/** Load and faults, until the time is over and everything is healed. Nothing of either goes on then. */
+async function strike(
+  running: Running,
+  parts: {
+    readonly stage: Stage;
+    readonly planned: readonly PlannedMove[];
+    readonly over: AbortController;
+    readonly loading: AbortController;
+  },
+): Promise<Pick<Ran, 'load' | 'played'>> {
+  const { options, services, cluster, recorder, signal } = running;
+  const { clock, onProgress } = services;
+  const { stage, over, loading } = parts;
+  const loadSignal = AbortSignal.any([loading.signal, signal]);
+  setMaxListeners(0, loadSignal);
+  const fromMs = recorder.nowMs();
+  const load = runLoad(clientsOf(running), {
+    ...{ clock, recorder, random: (name) => streamOf(options.seed, name) },
+    signal: loadSignal,
+  });
+  const playing = playPlan(stage, parts.planned, ({ lanes, name }) => {
+    onProgress(`${stamp(recorder.nowMs() - fromMs)} ${lanes[0] ?? ''}: ${name}`);
+  });
+  try {
+    await watched(running, stage);
+    over.abort();
+    const played = await playing;
+    onProgress('healing');
+    await cluster.platform.chaos.heal();
+    await clock.sleep(AFTERWARDS_MS, signal);
+    return { played, load: { fromMs, untilMs: recorder.nowMs() } };
+  } finally {
+    over.abort();
+    loading.abort();
+    // Interrupted, what is in flight ends with the clients that are about to be closed.
+    if (!signal.aborted) await Promise.all([load, playing]);
+  }
 }
 
 function planOf({ options, cluster }: Running): readonly PlannedMove[] {

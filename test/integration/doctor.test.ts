@@ -215,6 +215,16 @@ describe('meridian doctor', () => {
       ...{ clock: systemClock, log: silentLog, how: () => 'SIGQUIT' },
     });
     assert.match((await examine(file)).of('supervisor'), /^ok: the platform does not run/);
+    const dropNode = (name: string): Promise<void> =>
+      rm(join(directory, '.meridian', 'nodes', name), { recursive: true });
+    await dropNode('us-east-1.b');
+    const one = await examine(file);
+    assert.match(one.of('engine-data'), /^warning: the data of us-east-1\.b .*copies it anew/);
+    assert.equal(one.code, 0);
+    await dropNode('us-east-1.c');
+    const two = await examine(file);
+    assert.match(two.of('engine-data'), /^failure: .*us-east-1\.b and us-east-1\.c is gone, 2 of/);
+    assert.equal(two.code, 1);
     await writeFile(join(directory, '.meridian', 'control.json'), '{"format":1,');
     assert.match((await examine(file)).of('data-documents'), /^failure: .*damaged/);
   });

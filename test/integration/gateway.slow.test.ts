@@ -236,7 +236,7 @@ describe('an app server of another region', () => {
     startRig({
       servers: { 'us.0': cut(state), 'eu.0': saying('eu.0') },
       homes: { alice: 'us' },
-      options: { requestTimeoutMs: 20_000, idempotencyKeys },
+      options: { requestTimeoutMs: 20_000, idempotencyKeys, healthPath: '/healthz' },
     });
 
   test('that cannot be reached is left well before the deadline: repeated elsewhere where it is safe', async () => {

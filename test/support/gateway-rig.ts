@@ -128,7 +128,6 @@ export const DEFAULTS: GatewayOptions = {
   websocketsMax: 1_024,
   websocketIdleTimeoutMs: 300_000,
   idempotencyKeys: false,
-  healthPath: '/healthz',
 };
 
 export async function startRig(rig: RigOptions): Promise<Rig> {

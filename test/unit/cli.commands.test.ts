@@ -111,6 +111,10 @@ const report: StatusReport = {
       accounts: 1000,
       globalLagBytes: null,
       inDoubt: { count: 2, oldestMs: 6_100 },
+      operation: null,
+      lease: { holder: 'us-east-1.a', tenureMs: 90_000, remainingMs: 1_900 },
+      lastChange: null,
+      leaderChanges: { started: 1 },
     },
   ],
   nodes: [
@@ -126,6 +130,7 @@ const report: StatusReport = {
       position: '0/3000148',
       lagBytes: null,
       lagMs: null,
+      repair: null,
     },
     {
       name: 'us-east-1.b',
@@ -139,6 +144,7 @@ const report: StatusReport = {
       position: '0/3000000',
       lagBytes: 2048,
       lagMs: 130,
+      repair: null,
     },
   ],
   gateways: [],

@@ -8,7 +8,12 @@ import { expose } from '../../src/control/metrics/exposition.ts';
 import { databaseSamples, processSamples } from '../../src/control/metrics/from-status.ts';
 import { MetricsInbox } from '../../src/control/metrics/inbox.ts';
 import { parseMetricsReport, type Sample } from '../../src/control/metrics/sample.ts';
-import { METRICS, metricNames, type MetricEntry } from '../../src/control/metrics/table.ts';
+import {
+  CHANGE_CAUSES,
+  METRICS,
+  metricNames,
+  type MetricEntry,
+} from '../../src/control/metrics/table.ts';
 import { isMeridianError } from '../../src/kernel/errors.ts';
 import { systemClock, type Clock } from '../../src/kernel/clock.ts';
 
@@ -130,7 +135,8 @@ describe('the inbox', () => {
 
 describe('what the supervisor knows', () => {
   const place = { kind: 'voter', group: 'eu', region: 'eu', zone: 'eu-a' } as const;
-  const unseen = { pid: null, port: 0, position: null, lagBytes: null, lagMs: null };
+  const unseen = { pid: null, port: 0, position: null, lagBytes: null, lagMs: null, repair: null };
+  const atRest = { operation: null, lease: null, lastChange: null, leaderChanges: {} };
 
   test('is shown in base units, and what is not known is not shown', () => {
     const samples = databaseSamples({
@@ -142,11 +148,11 @@ describe('what the supervisor knows', () => {
       groups: [
         {
           ...{ name: 'eu', homeRegion: 'eu', epoch: 7, leader: 'eu-1', ranges: [], accounts: 3 },
-          ...{ globalLagBytes: null, inDoubt: { count: 2, oldestMs: 1_500 } },
+          ...{ globalLagBytes: null, inDoubt: { count: 2, oldestMs: 1_500 }, ...atRest },
         },
         {
           ...{ name: 'us', homeRegion: 'us', epoch: 1, leader: null, ranges: [], accounts: null },
-          ...{ globalLagBytes: 5, inDoubt: null },
+          ...{ globalLagBytes: 5, inDoubt: null, ...atRest },
         },
       ],
     });
@@ -162,6 +168,53 @@ describe('what the supervisor knows', () => {
     assert.deepEqual(of('meridian_group_globals_lag_bytes'), [5]);
     assert.deepEqual(of('meridian_group_in_doubt_transactions'), [2]);
     assert.deepEqual(of('meridian_group_in_doubt_oldest_seconds'), [1.5]);
+  });
+
+  test('shows what is done to groups and replicas, in as many series as there are words', () => {
+    const group = { homeRegion: 'eu', epoch: 7, leader: null, ranges: [], accounts: null };
+    const repair = { phase: 'copying', doneBytes: 10, totalBytes: 40, forMs: 5 } as const;
+    const samples = databaseSamples({
+      nodes: [
+        { ...unseen, ...place, name: 'eu-1', state: 'rebuilding', repair },
+        { ...unseen, ...place, name: 'eu-2', state: 'lost', repair: { ...repair, phase: 'lost' } },
+        { ...unseen, ...place, name: 'eu-3', state: 'streaming' },
+      ],
+      groups: [
+        {
+          ...{ ...group, ...atRest, name: 'eu', globalLagBytes: null, inDoubt: null },
+          lease: { holder: 'eu-1', tenureMs: 90_000, remainingMs: 0 },
+          leaderChanges: { died: 2, 'moon phase': 1, 'star sign': 1 },
+          lastChange: {
+            ...{ cause: 'died', from: 'eu-1', to: 'eu-2', epoch: 7, at: '', agoMs: 1 },
+            tookMs: 850,
+          },
+          operation: {
+            ...{ kind: 'failover', phase: 'promoting eu-2', cause: 'silent', detail: 'x' },
+            ...{ forMs: 3, decision: null },
+          },
+        },
+      ],
+    });
+    const of = (name: string): unknown[] =>
+      samples.filter((one) => one.name === name).map(({ labels, value }) => [labels, value]);
+    const labels = { group: 'eu' };
+    assert.deepEqual(of('meridian_group_lease_tenure_seconds'), [[labels, 90]]);
+    assert.deepEqual(of('meridian_group_lease_remaining_seconds'), [[labels, 0]]);
+    assert.deepEqual(of('meridian_group_leader_change_seconds'), [[labels, 0.85]]);
+    assert.deepEqual(of('meridian_group_operation'), [
+      [{ ...labels, kind: 'failover', phase: 'promoting' }, 1],
+    ]);
+    const changes = samples.filter(({ name }) => name === 'meridian_group_leader_changes_total');
+    assert.deepEqual(
+      changes.map((one) => [one.labels['cause'], one.value]),
+      CHANGE_CAUSES.map((cause) => [cause, cause === 'died' || cause === 'other' ? 2 : 0]),
+    );
+    const values = (name: string): unknown[] =>
+      samples.filter((one) => one.name === name).map(({ value }) => value);
+    assert.deepEqual(values('meridian_node_up'), [0, 0, 1]);
+    assert.deepEqual(values('meridian_node_lost'), [0, 1, 0]);
+    assert.deepEqual(values('meridian_node_rebuild_done_bytes'), [10]);
+    assert.deepEqual(values('meridian_node_rebuild_size_bytes'), [40]);
   });
 
   test('a name is ready while one process hands over to another', () => {

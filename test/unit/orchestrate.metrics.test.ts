@@ -113,7 +113,8 @@ describe('a scrape', () => {
           groups: [
             {
               ...{ name: 'eu', homeRegion: 'eu', epoch: 2, leader: null, ranges: [], accounts: 9 },
-              ...{ globalLagBytes: null, inDoubt: null },
+              ...{ globalLagBytes: null, inDoubt: null, operation: null, lease: null },
+              ...{ lastChange: null, leaderChanges: {} },
             },
           ],
         }),

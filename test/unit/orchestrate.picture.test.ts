@@ -154,4 +154,48 @@ describe('the status report', () => {
     assert.equal(nodeOf({ position: 0n })?.position, '0/0');
     assert.equal(nodeOf({})?.lagMs, 12);
   });
+
+  test('a node under repair is lost or being rebuilt, whether it answers or not', () => {
+    const repair = { phase: 'lost', doneBytes: 1, totalBytes: 9, sinceMs: 40.4 } as const;
+    assert.equal(nodeOf({ repair })?.state, 'lost');
+    assert.equal(
+      nodeOf({ repair: { ...repair, phase: 'copying' }, role: 'down' })?.state,
+      'rebuilding',
+    );
+    assert.deepEqual(nodeOf({ repair })?.repair, {
+      ...{ phase: 'lost', doneBytes: 1, totalBytes: 9, forMs: 40 },
+    });
+    assert.equal(nodeOf({})?.repair, null);
+  });
+
+  test('what is done to a group, its lease and its last change are told; a lost region with a command', () => {
+    const seen = converged();
+    const change = (group: object): ReturnType<typeof report>['groups'][number] | undefined => {
+      const before = seen.groups['us-east-1'];
+      const groups = { ...seen.groups, 'us-east-1': { ...before, ...group } } as typeof seen.groups;
+      return report({ ...seen, atMs: 5_000, groups }).groups[0];
+    };
+    const operation = { phase: 'fencing', cause: 'silent', detail: 'd', sinceMs: 1_200.4 };
+    const told = { phase: 'fencing', cause: 'silent', detail: 'd', forMs: 1_200 };
+    assert.deepEqual(change({ operation: { ...operation, kind: 'failover' } })?.operation, {
+      ...{ ...told, kind: 'failover', decision: null },
+    });
+    const lost = change({ operation: { ...operation, kind: 'region-lost' } })?.operation;
+    assert.equal(lost?.decision?.command, 'meridian recover us-east-1 --accept-loss');
+    assert.match(lost?.decision?.mayLose ?? '', /would be lost/);
+    const lease = { holder: 'us-east-1.a', tenureMs: 5, remainingMs: 6 };
+    const lastChange = { cause: 'died', from: null, to: 'us-east-1.a', epoch: 2, tookMs: 7 };
+    const group = change({
+      lease,
+      lastChange: { ...lastChange, atMs: 4_000 },
+      leaderChanges: { died: 1 },
+    });
+    assert.deepEqual(group?.lease, lease);
+    const at = '1970-01-01T00:00:04.000Z';
+    assert.deepEqual(group?.lastChange, { ...lastChange, at, agoMs: 1_000 });
+    assert.deepEqual(group?.leaderChanges, { died: 1 });
+    assert.equal(change({ lastChange: { ...lastChange, atMs: 9_000 } })?.lastChange?.agoMs, 0);
+    const { operation: none, lease: noLease, lastChange: noChange } = report().groups[0] ?? {};
+    assert.deepEqual([none, noLease, noChange], [null, null, null]);
+  });
 });

@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import { loadConfig } from '../../config/load.ts';
 import type { RestartEvent } from '../../control/restart.ts';
 import { isMeridianError } from '../../kernel/errors.ts';
-import { readControlFile, requestRestart } from '../control-client.ts';
+import { readControlFile } from '../control-client.ts';
 import { formatDuration } from '../duration.ts';
+import { requestRestart } from '../event-request.ts';
 import { ExitCode, type CliIo } from '../io.ts';
 import { EXIT_FORCED } from '../stop-request.ts';
 

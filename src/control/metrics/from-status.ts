@@ -1,7 +1,7 @@
 /** What the supervisor itself knows, as samples. Pure. */
-import type { ProcessStatus, StatusReport } from '../status.ts';
+import type { GroupStatus, NodeStatus, ProcessStatus, StatusReport } from '../status.ts';
 import type { Sample } from './sample.ts';
-import type { MetricName } from './table.ts';
+import { CHANGE_CAUSES, type MetricName } from './table.ts';
 
 export type ProcessKind = 'gateway' | 'app';
 
@@ -19,30 +19,67 @@ export function databaseSamples(report: Pick<StatusReport, 'nodes' | 'groups'>):
   const accounts = report.groups.map((group) => group.accounts).find((count) => count !== null);
   return [
     ...known('meridian_accounts', {}, accounts ?? null),
-    ...report.nodes.flatMap(({ name, group, region, zone, state, lagBytes, lagMs }) => {
-      const labels = { node: name, group, region, zone };
-      return [
-        ...known('meridian_node_up', labels, state !== 'down' && state !== 'unknown'),
-        ...known('meridian_node_leads', labels, state === 'leader'),
-        ...known('meridian_node_lag_bytes', labels, lagBytes),
-        ...known('meridian_node_lag_seconds', labels, seconds(lagMs)),
-      ];
-    }),
-    ...report.groups.flatMap(({ name, epoch, leader, globalLagBytes, inDoubt }) => {
-      const labels = { group: name };
-      return [
-        ...known('meridian_group_epoch', labels, epoch),
-        ...known('meridian_group_open', labels, leader !== null),
-        ...known('meridian_group_globals_lag_bytes', labels, globalLagBytes),
-        ...known('meridian_group_in_doubt_transactions', labels, inDoubt?.count ?? null),
-        ...known(
-          'meridian_group_in_doubt_oldest_seconds',
-          labels,
-          seconds(inDoubt?.oldestMs ?? null),
-        ),
-      ];
-    }),
+    ...report.nodes.flatMap(nodeSamples),
+    ...report.groups.flatMap(groupSamples),
   ];
+}
+
+const UP: readonly NodeStatus['state'][] = ['leader', 'streaming', 'catching-up'];
+
+function nodeSamples(node: NodeStatus): Sample[] {
+  const { name, group, region, zone, state, lagBytes, lagMs, repair } = node;
+  const labels = { node: name, group, region, zone };
+  const rebuilding = state === 'rebuilding' ? repair : null;
+  return [
+    ...known('meridian_node_up', labels, UP.includes(state)),
+    ...known('meridian_node_leads', labels, state === 'leader'),
+    ...known('meridian_node_lag_bytes', labels, lagBytes),
+    ...known('meridian_node_lag_seconds', labels, seconds(lagMs)),
+    ...known('meridian_node_lost', labels, state === 'lost'),
+    ...known('meridian_node_rebuild_done_bytes', labels, rebuilding?.doneBytes ?? null),
+    ...known('meridian_node_rebuild_size_bytes', labels, rebuilding?.totalBytes ?? null),
+  ];
+}
+
+function groupSamples(group: GroupStatus): Sample[] {
+  const { operation, lease, lastChange, inDoubt } = group;
+  const labels = { group: group.name };
+  return [
+    ...known('meridian_group_epoch', labels, group.epoch),
+    ...known('meridian_group_open', labels, group.leader !== null),
+    ...(operation === null
+      ? []
+      : known(
+          'meridian_group_operation',
+          { ...labels, kind: operation.kind, phase: firstWord(operation.phase) },
+          1,
+        )),
+    ...known('meridian_group_lease_tenure_seconds', labels, seconds(lease?.tenureMs ?? null)),
+    ...known('meridian_group_lease_remaining_seconds', labels, seconds(lease?.remainingMs ?? null)),
+    ...changeSamples(group),
+    ...known('meridian_group_leader_change_seconds', labels, seconds(lastChange?.tookMs ?? null)),
+    ...known('meridian_group_globals_lag_bytes', labels, group.globalLagBytes),
+    ...known('meridian_group_in_doubt_transactions', labels, inDoubt?.count ?? null),
+    ...known('meridian_group_in_doubt_oldest_seconds', labels, seconds(inDoubt?.oldestMs ?? null)),
+  ];
+}
+
+/** From 0 on for each cause, so that the first of its kind shows as a rise. */
+function changeSamples({ name, leaderChanges }: GroupStatus): Sample[] {
+  const causes: readonly string[] = CHANGE_CAUSES;
+  const counts = new Map(causes.map((cause) => [cause, 0]));
+  for (const [cause, count] of Object.entries(leaderChanges)) {
+    const known = causes.includes(cause) ? cause : 'other';
+    counts.set(known, (counts.get(known) ?? 0) + count);
+  }
+  return [...counts].flatMap(([cause, count]) =>
+    known('meridian_group_leader_changes_total', { group: name, cause }, count),
+  );
+}
+
+/** The machine's word alone: the names behind it would make a series each. */
+function firstWord(phase: string): string {
+  return phase.split(' ', 1)[0] ?? '';
 }
 
 /** While one process hands over to another of its name, the name is ready when either of them is. */

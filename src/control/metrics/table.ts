@@ -48,6 +48,12 @@ export const LABEL_VALUES = {
   outcome: ['committed', 'aborted', 'unknown', 'recovered'],
 } as const satisfies Record<string, readonly string[]>;
 
+/** Why a leader changed; another word than these counts as `other`. */
+export const CHANGE_CAUSES = [
+  ...['started', 'restarted', 'died', 'silent', 'isolated', 'switchover', 'recovery'],
+  'other',
+] as const;
+
 export const METRICS = {
   meridian_platform_info: supervisor(
     ['version', 'engine', 'survive'],
@@ -63,14 +69,49 @@ export const METRICS = {
   },
   meridian_chaos_faults: supervisor([], 'Faults on purpose that are in force.'),
   meridian_accounts: databases([], 'Accounts of the platform, as its directory counts them.'),
-  meridian_node_up: databases(NODE, '1 while the database server answers, else 0.'),
+  meridian_node_up: databases(
+    NODE,
+    '1 while the database server answers and is not under repair, else 0.',
+  ),
   meridian_node_leads: databases(NODE, '1 on the server that leads its group, else 0.'),
   meridian_node_lag_bytes: databases(NODE, "Log that the server has not replayed of its leader's."),
   meridian_node_lag_seconds: databases(NODE, 'Age of the newest heartbeat that the server shows.'),
+  meridian_node_lost: databases(
+    NODE,
+    '1 while the data of the server may not be used and nothing replaces it yet, else 0.',
+  ),
+  meridian_node_rebuild_done_bytes: databases(
+    NODE,
+    'Copied so far of a server that is being rebuilt.',
+  ),
+  meridian_node_rebuild_size_bytes: databases(
+    NODE,
+    'What there is to copy for a server that is being rebuilt.',
+  ),
   meridian_group_epoch: databases(['group'], "The group's epoch; rises whenever a leader opens."),
   meridian_group_open: databases(
     ['group'],
     '1 while the group has a leader that lets clients in, else 0.',
+  ),
+  meridian_group_operation: databases(
+    ['group', 'kind', 'phase'],
+    '1 for what is being done to the group or what it waits for; without a sample it is at rest.',
+  ),
+  meridian_group_lease_tenure_seconds: databases(
+    ['group'],
+    'How long the holder of the lease has had it without a break.',
+  ),
+  meridian_group_lease_remaining_seconds: databases(
+    ['group'],
+    'How long the lease still holds unless it is renewed; 0 when it has run out.',
+  ),
+  meridian_group_leader_changes_total: {
+    ...databases(['group', 'cause'], 'Leader changes and restarts of it, by cause.'),
+    type: 'counter',
+  },
+  meridian_group_leader_change_seconds: databases(
+    ['group'],
+    'How long the last of those took, from its detection until the group was open again.',
   ),
   meridian_group_globals_lag_bytes: databases(
     ['group'],

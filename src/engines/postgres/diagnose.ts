@@ -5,7 +5,7 @@
 import { access, constants, readFile, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMeridianError, messageOf } from '../../kernel/errors.ts';
-import type { NodeName } from '../../topology/node.ts';
+import type { GroupSpec, NodeName, NodeSpec } from '../../topology/node.ts';
 import type { Diagnosed, DiagnosisGround, EngineDiagnosis } from '../diagnosis.ts';
 import { serverAccount, type ServerAccount } from './account.ts';
 import { examineBinaries } from './binaries.ts';
@@ -140,21 +140,42 @@ async function diagnoseData(
   const cluster = stored as StoredCluster;
   checkPlaces(cluster, desired);
   await access(storage.nodesDirectory, constants.R_OK | constants.X_OK);
-  for (const group of desired.groups) {
-    if (cluster.groups[group.name]?.settled !== true) continue;
-    const lost = group.nodes.find((node) => !made.includes(node.name));
-    if (lost !== undefined) {
-      return failed(
-        `the data of ${lost.name} is not in ${storage.nodesDirectory}`,
-        'Restore its folder from a backup, or start with --fresh to discard all data.',
-      );
-    }
+  const lost = desired.groups
+    .filter((group) => cluster.groups[group.name]?.settled === true)
+    .map((group) => ({ group, nodes: group.nodes.filter(({ name }) => !made.includes(name)) }));
+  for (const { group, nodes } of lost) {
+    const fault = lostQuorum(group, nodes);
+    if (fault !== undefined) return fault;
   }
   for (const node of version === undefined ? [] : made) {
     const marker = await readMarker(storage, node);
     if (marker !== undefined) checkMarker(marker, version ?? '');
   }
+  const names = lost.flatMap(({ nodes }) => nodes.map(({ name }) => name));
+  if (names.length > 0) return toBeRebuilt(names, storage);
   return { found: `data of ${String(made.length)} servers, readable by this release` };
+}
+
+/** One voter of three may be gone; what was acknowledged is on one of the other two. */
+function lostQuorum(group: GroupSpec, lost: readonly NodeSpec[]): Diagnosed | undefined {
+  const voters = group.nodes.filter(({ kind }) => kind === 'voter');
+  const gone = lost.filter(({ kind }) => kind === 'voter').map(({ name }) => name);
+  if (gone.length * 2 < voters.length) return undefined;
+  return failed(
+    `the data of ${gone.join(' and ')} is gone, ${String(gone.length)} of the ${String(voters.length)} voters of ${group.name}`,
+    'Restore the folder of one of them as it was, or start with --fresh to discard all data.',
+  );
+}
+
+function toBeRebuilt(names: readonly string[], storage: Storage): Diagnosed {
+  const some = names.length > 3 ? `${names.slice(0, 3).join(', ')}, …` : names.join(', ');
+  return {
+    found: `the data of ${some} is not in ${storage.nodesDirectory}; the next start copies it anew`,
+    fault: {
+      severity: 'warning',
+      remedy: 'Find out what removed it; then start: the rest of its group has all of it.',
+    },
+  };
 }
 
 async function markedNodes(storage: Storage, nodes: readonly NodeName[]): Promise<NodeName[]> {

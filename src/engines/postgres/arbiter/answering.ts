@@ -1,0 +1,17 @@
+/** Does a server answer at all? One that hangs accepts a connection and says nothing. */
+import { withAdmin } from '../admin.ts';
+import type { Cluster } from '../cluster.ts';
+
+/** A busy one answers within it, a hung one never. */
+const ANSWER_TIMEOUT_MS = 700;
+
+export async function answersInTime(cluster: Cluster, name: string): Promise<boolean> {
+  const asked = withAdmin(cluster.admin(name), (client) => client.query('SELECT 1'), {
+    statementTimeoutMs: ANSWER_TIMEOUT_MS,
+  }).then(
+    () => true,
+    () => false,
+  );
+  const late = cluster.services.clock.sleep(ANSWER_TIMEOUT_MS).then(() => false);
+  return Promise.race([asked, late]);
+}

@@ -1,0 +1,130 @@
+/**
+ * What an operator asks for, in the engine's terms: which group it is about, and what is wanted of it.
+ * Pure. Choosing a server by its place is done here, from one snapshot; whether the wish can be carried
+ * out now is the engine's to judge.
+ */
+import type { OperationRequest } from '../control/operation.ts';
+import type { Wanted } from '../engines/engine.ts';
+import type { ClusterSnapshot, ObservedNode } from '../engines/snapshot.ts';
+import { MeridianError } from '../kernel/errors.ts';
+import type { GroupSpec, NodeName, NodeSpec } from '../topology/node.ts';
+import { formatLocality } from '../topology/region.ts';
+
+type Switchover = Extract<OperationRequest, { kind: 'switchover' }>;
+
+/** Throws ERR_CONTROL_REQUEST when nothing of that name is declared. */
+export function groupOf(request: OperationRequest, groups: readonly GroupSpec[]): GroupSpec {
+  if (request.kind === 'rebuild') {
+    const { node } = request;
+    const found = groups.find((group) => group.nodes.some(({ name }) => name === node));
+    if (found !== undefined) return found;
+    throw unknown(
+      'database server',
+      node,
+      groups.flatMap(({ nodes }) => nodes.map(nameOf)),
+    );
+  }
+  const found = groups.find(({ name }) => name === request.group);
+  if (found !== undefined) return found;
+  throw unknown('replication group', request.group, groups.map(nameOf));
+}
+
+/** Throws ERR_OPERATION_REFUSED, or ERR_CONTROL_REQUEST for a server that is not declared. */
+export function wantedOf(
+  request: OperationRequest,
+  group: GroupSpec,
+  observed: ClusterSnapshot,
+): Wanted {
+  switch (request.kind) {
+    case 'switchover':
+      return { leaders: { [group.name]: nextLeader(request, group, observed) } };
+    case 'rebuild':
+      return { rebuild: [request.node] };
+    case 'recover':
+      return { recover: [group.name] };
+  }
+}
+
+function nextLeader(asked: Switchover, group: GroupSpec, observed: ClusterSnapshot): NodeName {
+  const leader = observed.groups[group.name]?.leader ?? null;
+  if (asked.to !== undefined) return named(asked.to, group, leader);
+  const place = placeOf(asked);
+  const there = group.nodes.filter(
+    ({ kind, locality }) =>
+      kind === 'voter' &&
+      (asked.region === undefined || locality.region === asked.region) &&
+      (asked.zone === undefined || locality.zone === asked.zone),
+  );
+  const others = there.filter(({ name }) => name !== leader);
+  if (there.length === 0) throw refused(`${group.name} has no voter ${place}`, voters(group));
+  if (others.length === 0) throw refused(`${there[0]?.name ?? ''} leads ${group.name} already`);
+  const able = others
+    .flatMap(({ name }) => observed.nodes[name] ?? [])
+    .filter(mayLead)
+    .toSorted(closestFirst);
+  if (able[0] !== undefined) return able[0].name;
+  const states = others.map(({ name }) => stateText(name, observed.nodes[name]));
+  throw refused(
+    `no voter of ${group.name} ${place} can lead now: ${states.join(', ')}`,
+    'Wait until it follows its leader again.',
+  );
+}
+
+/** Whether it is fit to lead is for the engine to say: it was asked for by name. */
+function named(to: NodeName, group: GroupSpec, leader: NodeName | null): NodeName {
+  const spec = group.nodes.find(({ name }) => name === to);
+  if (spec === undefined) {
+    throw unknown(`database server of ${group.name}`, to, group.nodes.map(nameOf));
+  }
+  if (spec.kind !== 'voter') {
+    throw refused(`${to} is a non-voter of ${group.name}, and may not lead it`, voters(group));
+  }
+  if (to === leader) throw refused(`${to} leads ${group.name} already`);
+  return to;
+}
+
+function mayLead(node: ObservedNode): boolean {
+  return node.running && node.role === 'follower' && node.streaming && node.repair === undefined;
+}
+
+/** The nearer to the leader's log, the shorter the pause. */
+function closestFirst(a: ObservedNode, b: ObservedNode): number {
+  const behind = (node: ObservedNode): number => node.lagBytes ?? Number.MAX_SAFE_INTEGER;
+  return behind(a) - behind(b) || (a.name < b.name ? -1 : 1);
+}
+
+function stateText(name: NodeName, node: ObservedNode | undefined): string {
+  if (node?.repair !== undefined) return `${name} is under repair`;
+  if (node === undefined || node.role === 'unknown') return `${name} does not answer`;
+  return `${name} ${node.role === 'down' ? 'is down' : 'does not follow its leader'}`;
+}
+
+function placeOf({ region, zone }: Switchover): string {
+  const parts = [
+    ...(region === undefined ? [] : [`region ${region}`]),
+    ...(zone === undefined ? [] : [`zone ${zone}`]),
+  ];
+  return parts.length === 0 ? 'beside its leader' : `in ${parts.join(', ')}`;
+}
+
+function voters(group: GroupSpec): string {
+  const list = group.nodes
+    .filter(({ kind }) => kind === 'voter')
+    .map((node: NodeSpec) => `${node.name} (${formatLocality(node.locality)})`);
+  return `Its voters are ${list.join(', ')}.`;
+}
+
+const nameOf = ({ name }: { readonly name: string }): string => name;
+
+function unknown(what: string, name: string, known: readonly string[]): MeridianError {
+  const message = `there is no ${what} ${JSON.stringify(name)}; there are ${known.join(', ')}`;
+  return new MeridianError('ERR_CONTROL_REQUEST', message);
+}
+
+function refused(message: string, remedy?: string): MeridianError {
+  return new MeridianError(
+    'ERR_OPERATION_REFUSED',
+    message,
+    remedy === undefined ? {} : { remedy },
+  );
+}
