@@ -13,7 +13,7 @@ import type { ResolvedConfig } from './config/resolved.ts';
 import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
 import { adapterFor } from './engines/registry.ts';
 import { systemClock, type Clock } from './kernel/clock.ts';
-import { isMeridianError, MeridianError, messageOf } from './kernel/errors.ts';
+import { asMeridianError, MeridianError, messageOf } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
 import { systemRandom, type Random } from './kernel/random.ts';
 import { Scope } from './kernel/scope.ts';
@@ -210,7 +210,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       world.changed();
     },
     onFailure: (error) => {
-      start.fail(asMeridian(error));
+      start.fail(asMeridianError(error));
     },
     reaches: (place) => chaos.reaches(place),
   });
@@ -395,9 +395,4 @@ function controlEnvironment(data: Pick<Data, 'control' | 'installation'>): Recor
 
 function databaseNodes(desired: DesiredState): Set<string> {
   return new Set(desired.groups.flatMap((group) => group.nodes.map((node) => node.name)));
-}
-
-function asMeridian(error: unknown): MeridianError {
-  if (isMeridianError(error)) return error;
-  return new MeridianError('ERR_INTERNAL', messageOf(error), { cause: error });
 }

@@ -69,6 +69,12 @@ export function isMeridianError(error: unknown, code?: ErrorCode): error is Meri
   );
 }
 
+/** What was thrown, if it is one of ours; else a fault of our own. */
+export function asMeridianError(error: unknown): MeridianError {
+  if (isMeridianError(error)) return error;
+  return new MeridianError('ERR_INTERNAL', messageOf(error), { cause: error });
+}
+
 /** Any thrown value's text, for messages that wrap it. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

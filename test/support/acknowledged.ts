@@ -121,9 +121,11 @@ export class Acknowledged implements AsyncDisposable {
 
   /** Acknowledged, and not on this node. */
   async missing(node: string): Promise<number[]> {
+    // Before the look: others are acknowledged meanwhile.
+    const acked = [...this.acked];
     const rows = await this.#rig.sql<{ id: string }>(node, `SELECT id FROM ${RANGE}.item`);
     const there = new Set(rows.map(({ id }) => Number(id)));
-    return [...this.acked].filter((id) => !there.has(id));
+    return acked.filter((id) => !there.has(id));
   }
 
   /** Row counts and sums of every node, once each has replayed what the leader has. */

@@ -100,6 +100,7 @@ describe('leases', () => {
         for (const { fromMs, untilMs } of believed) {
           if (untilMs > fromMs) assert.ok(untilMs <= lease.goneByMs);
         }
+        assert.ok(lease.validUntilMs <= Math.max(lease.goneByMs, lease.baseAtMs));
       }),
       { numRuns: 500 },
     );

@@ -1,6 +1,7 @@
 /** What is done to bring a cluster to its declaration, from any picture of it. */
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { present } from '../../src/kernel/assert.ts';
 import type { ClusterSnapshot } from '../../src/engines/snapshot.ts';
 import { planSteps } from '../../src/engines/postgres/plan.ts';
 import { converged, DESIRED, file, FRESH } from './engine.fixtures.ts';
@@ -75,11 +76,23 @@ describe('a plan', () => {
     assert.ok(!ids(steps).includes('create-group:us-east-1'), 'the others keep their data');
   });
 
-  test('refuses to make a settled group again: its data is gone, not new', () => {
-    assert.throws(() => planSteps(DESIRED, withoutNode('eu-west-1.b', { settled: true })), {
-      code: 'ERR_ENGINE_UNSUPPORTED',
-      message: /eu-west-1\.b/,
-    });
+  test('never makes a settled group again: a copy that is gone is cloned once the group is open', () => {
+    const seen = withoutNode('eu-west-1.b', { settled: true, open: false });
+    const steps = planSteps(DESIRED, seen);
+    assert.ok(!ids(steps).some((id) => id.startsWith('create-group')));
+    assert.ok(!ids(steps).includes('start-node:eu-west-1.b'), 'there is nothing to start');
+    assert.ok(before(steps, 'rebuild-node:eu-west-1.b').has('open-group:eu-west-1'));
+  });
+
+  test('clones a copy that may not be used, and leaves what is down to who looks after it', () => {
+    const seen = converged();
+    const lost = { phase: 'lost', doneBytes: 0, totalBytes: null, sinceMs: 0 } as const;
+    const nodes = {
+      ...seen.nodes,
+      'eu-west-1.b': { ...present(seen.nodes['eu-west-1.b'], 'node'), repair: lost },
+      'eu-west-1.c': { ...present(seen.nodes['eu-west-1.c'], 'node'), running: false },
+    };
+    assert.deepEqual(ids(planSteps(DESIRED, { ...seen, nodes })), ['rebuild-node:eu-west-1.b']);
   });
 
   test('starts what does not run and opens what is closed, and makes nothing', () => {

@@ -15,9 +15,7 @@ import { Cluster } from './cluster.ts';
 import { createConnector } from './connector.ts';
 import { diagnosePostgres } from './diagnose.ts';
 import { applyRole } from './arbiter/fencing.ts';
-import { startGlobalsKeeper, type GlobalsKeeper } from './globals-keeper.ts';
-import { startHeartbeats, type Heartbeats } from './heartbeat.ts';
-import { startInDoubtSweep, type InDoubtSweep } from './in-doubt.ts';
+import { Background } from './background.ts';
 import { LeaderSessions } from './leader-session.ts';
 import { observeCluster } from './observe.ts';
 import type { PostgresOptions } from './options.ts';
@@ -75,9 +73,7 @@ async function openEngine(options: PostgresOptions, services: EngineServices): P
 function engineOf(cluster: Cluster): Engine {
   const ranges: RangePlaces = new Map();
   const sessions = new LeaderSessions(cluster);
-  let heartbeats: Heartbeats | undefined;
-  let inDoubt: InDoubtSweep | undefined;
-  let globals: GlobalsKeeper | undefined;
+  const background = new Background(cluster, sessions);
   let stopped: Promise<void> | undefined;
 
   return {
@@ -103,9 +99,7 @@ function engineOf(cluster: Cluster): Engine {
     adopt: (desired) => {
       cluster.notStopping();
       cluster.adopt(desired);
-      heartbeats ??= startHeartbeats(cluster, sessions);
-      inDoubt ??= startInDoubtSweep(cluster, sessions);
-      globals ??= startGlobalsKeeper(cluster, desired.primaryGroup);
+      background.start(desired.primaryGroup);
     },
     routes: () => routesOf(cluster, ranges),
     applicationCredentials: () => ({
@@ -113,7 +107,9 @@ function engineOf(cluster: Cluster): Engine {
       user: ROLE.application,
       password: cluster.server.secrets.application,
     }),
-    noteActivity: () => heartbeats?.noteActivity(),
+    noteActivity: () => {
+      background.noteActivity();
+    },
     skewClock: async (name, offsetMs) => {
       cluster.notStopping();
       cluster.node(name).clockOffsetMs = offsetMs;
@@ -122,13 +118,7 @@ function engineOf(cluster: Cluster): Engine {
     stop: () => {
       stopped ??= (async () => {
         cluster.beginStop();
-        const beating = heartbeats?.stop();
-        const sweeping = inDoubt?.stop();
-        const keeping = globals?.stop();
-        sessions.close();
-        await beating;
-        await sweeping;
-        await keeping;
+        await background.stop();
         await stopServers(cluster);
       })();
       return stopped;
@@ -136,10 +126,7 @@ function engineOf(cluster: Cluster): Engine {
     kill: () => {
       cluster.beginStop();
       for (const node of cluster.nodes.values()) node.process?.signal('SIGQUIT');
-      void heartbeats?.stop();
-      void inDoubt?.stop();
-      void globals?.stop();
-      sessions.close();
+      void background.stop();
     },
     [Symbol.asyncDispose]() {
       return this.stop();

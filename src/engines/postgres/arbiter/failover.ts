@@ -25,7 +25,8 @@ export async function restartLeader(of: Leading): Promise<GroupEvent> {
   const { cluster } = of.services;
   closeFor(of);
   if (!cluster.reaches(group.leader)) return 'does-not-come';
-  if (cluster.runs(group.leader)) return (await answersInTime(cluster, group.leader)) ? 'answers' : 'does-not-come';
+  if (cluster.runs(group.leader))
+    return (await answersInTime(cluster, group.leader)) ? 'answers' : 'does-not-come';
   // At a start there is no hurry, and nobody who could lead instead: all are just starting.
   const patience = of.cause === 'started' ? {} : { patienceMs: RESTART_PATIENCE_MS };
   try {

@@ -6,7 +6,12 @@
  * An effect never throws for what failures may bring; it ends in an event. What cannot be helped by
  * trying again (data of another release) ends the wait of whoever asked for the first opening.
  */
-import { isMeridianError, MeridianError, messageOf } from '../../../kernel/errors.ts';
+import {
+  asMeridianError,
+  isMeridianError,
+  MeridianError,
+  messageOf,
+} from '../../../kernel/errors.ts';
 import { Wakeup } from '../../../kernel/wakeup.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { GroupOperation, LeaderChange } from '../../snapshot.ts';
@@ -107,9 +112,7 @@ export class Leadership implements Leading, GroupArbiter {
     } catch (error) {
       if (cluster.stopping) return EFFECTS[phase].failed;
       if (!isMeridianError(error)) log.error('a phase failed', { phase, error: messageOf(error) });
-      this.failure = isMeridianError(error)
-        ? error
-        : new MeridianError('ERR_INTERNAL', messageOf(error), { cause: error });
+      this.failure = asMeridianError(error);
       this.detail = this.failure.message.split('\n')[0] ?? '';
       return EFFECTS[phase].failed;
     }

@@ -39,7 +39,10 @@ export async function recoverByForce(of: Leading): Promise<void> {
   }
   const voters = left.map((one) => one.name);
   const excluded = names.filter((name) => !voters.includes(name));
-  log.error('a group is recovered by force', { group: group.spec.name, leader: first.name, left });
+  const positions = left.map(({ name, position }) => `${name} ${String(position)}`);
+  log.error('a group is recovered by force', {
+    ...{ group: group.spec.name, leader: first.name, positions },
+  });
   await cluster.elect(group.spec.name, { leader: first.name, excluded, voters });
   // Who was excluded for it is gone whatever happens: nobody waits for them.
   await cluster.confirm(group.spec.name);
