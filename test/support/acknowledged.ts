@@ -128,8 +128,26 @@ export class Acknowledged implements AsyncDisposable {
     return acked.filter((id) => !there.has(id));
   }
 
-  /** Row counts and sums of every node, once each has replayed what the leader has. */
+  /**
+   * Row counts and sums of every node, once each has replayed what the leader has. What a writer that was
+   * stopped had sent may still be committed, so copies that differ are looked at again for a moment.
+   */
   async copies(): Promise<string[]> {
+    let found: string[] = [];
+    await this.#rig
+      .until(
+        'equal copies',
+        async () => {
+          found = await this.#look();
+          return new Set(found).size === 1;
+        },
+        10_000,
+      )
+      .catch(() => {});
+    return found;
+  }
+
+  async #look(): Promise<string[]> {
     const leader = this.#rig.leader() ?? '';
     const [end] = await this.#rig.sql<{ at: string }>(
       leader,

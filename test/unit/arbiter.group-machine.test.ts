@@ -74,7 +74,8 @@ describe("the table of a group's leadership", () => {
           // Until one of them has happened the leader is the one that was lost.
           if (event === 'ended' || event === 'silent' || event === 'isolated') proved = false;
           if (to === 'stopping') proved = false;
-          if (event === 'answers' || event === 'elected' || event === 'stopped-clean') proved = true;
+          if (event === 'answers' || event === 'elected' || event === 'stopped-clean')
+            proved = true;
           if (to === 'opening' || to === 'open') assert.ok(proved, `${event} → ${to}`);
         }
       }),

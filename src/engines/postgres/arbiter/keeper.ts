@@ -13,7 +13,7 @@ import { withAdmin } from '../admin.ts';
 import type { Cluster, ClusterNode } from '../cluster.ts';
 import { readMarker } from '../initialise.ts';
 import { settleFollowers } from './following.ts';
-import { judgeNode, type NodeDue, type NodeFacts } from './node-judgement.ts';
+import { judgeNode, STRANDED_MAX_MS, type NodeDue, type NodeFacts } from './node-judgement.ts';
 import { rebuild } from './rebuild.ts';
 import { ensureRunning } from './running.ts';
 
@@ -128,10 +128,12 @@ class Keeper {
     this.#receiver = receiver ?? undefined;
     const stranded = looks && !silent && !streams && facts.upstreamWell;
     this.#strandedSinceMs = stranded ? (this.#strandedSinceMs ?? nowMs) : undefined;
+    const strandedMs = this.#strandedSinceMs === undefined ? 0 : nowMs - this.#strandedSinceMs;
     return {
       ...facts,
       silentMs: this.#silentSinceMs === undefined ? 0 : nowMs - this.#silentSinceMs,
-      strandedMs: this.#strandedSinceMs === undefined ? 0 : nowMs - this.#strandedSinceMs,
+      // A receiver that is new may be the one that stays: the next look tells.
+      strandedMs: typeof receiver === 'number' ? Math.min(strandedMs, STRANDED_MAX_MS) : strandedMs,
     };
   }
 
