@@ -3,7 +3,6 @@
  * default shows in every other file (isolation, tokens, migrations) is not repeated here.
  */
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import type { NodeStatus, StatusReport } from '../../src/control/status.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
@@ -11,6 +10,7 @@ import { silentLog } from '../../src/kernel/log.ts';
 import { startPlatform } from '../../src/platform.ts';
 import { until } from '../support/bank.ts';
 import { startTestPlatform, type TestClient, type TestPlatform } from '../support/cluster.ts';
+import { freeze } from '../support/node-signals.ts';
 
 const SCALE = 0.25;
 const REGIONS = ['us-east', 'eu-west', 'ap-south'] as const;
@@ -119,24 +119,15 @@ describe('region survival', () => {
     const us = clientOf('us-east');
     const before = await coinsOf(us, 'acc-us-east');
     const voters = ['us-east-1.eu-west', 'us-east-1.ap-south'];
-    const status = await cluster.platform.status();
-    const trees = await Promise.all(
-      voters.map((name) => processTree(nodeOf(status, name).pid ?? 0)),
-    );
-    const pause = (pids: readonly number[]): void => {
-      for (const pid of pids) process.kill(pid, 'SIGSTOP');
-    };
-    const resume = (pids: readonly number[]): void => {
-      for (const pid of pids) process.kill(pid, 'SIGCONT');
-    };
-    trees.forEach(pause);
+    const thaw: (() => void)[] = [];
     try {
+      for (const voter of voters) thaw.push(await freeze(cluster, voter));
       await assert.rejects(addCoins(us, 'acc-us-east', 1_000), { outcome: 'unknown' });
-      resume(trees[0] ?? []);
+      thaw[0]?.();
       // The first one's row stays locked until its commit is confirmed too: this one is repeated.
       await addCoins(us, 'acc-us-east');
     } finally {
-      trees.forEach(resume);
+      for (const one of thaw) one();
     }
     // The unacknowledged one was told as unknown: it is there or not, and the acknowledged one is.
     const gained = (await coinsOf(us, 'acc-us-east')) - before;
@@ -210,9 +201,3 @@ describe('two groups per region', () => {
 });
 
 const STARTING = { fresh: false, log: silentLog, onProgress: () => {}, clock: systemClock };
-
-/** A server and all its processes, so that none of them confirms anything. Linux. */
-async function processTree(root: number): Promise<number[]> {
-  const children = await readFile(`/proc/${String(root)}/task/${String(root)}/children`, 'utf8');
-  return [root, ...children.trim().split(/\s+/).map(Number)];
-}

@@ -33,7 +33,8 @@ export class Background {
 
   /** Statements under way end with the sessions that they are on. */
   async stop(): Promise<void> {
-    const ending = [this.#heartbeats?.stop(), this.#inDoubt?.stop(), this.#globals?.stop()];
+    const running = [this.#heartbeats, this.#inDoubt, this.#globals];
+    const ending = running.filter((one) => one !== undefined).map((one) => one.stop());
     this.#sessions.close();
     await Promise.all(ending);
   }
