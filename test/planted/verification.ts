@@ -49,5 +49,7 @@ export async function runVerification(asked: Verification): Promise<Told> {
 export function caughtBy(told: Told): string | undefined {
   const broken = told.verdicts.filter(({ violations }) => violations.length > 0);
   if (broken.length > 0) return broken.map(({ checker }) => checker).join(', ');
-  return told.unrecovered.length > 0 ? `did not recover: ${told.unrecovered.join('; ')}` : undefined;
+  return told.unrecovered.length > 0
+    ? `did not recover: ${told.unrecovered.join('; ')}`
+    : undefined;
 }
