@@ -70,6 +70,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         from: '{ leader: election.winner, excluded: [old] }',
         to: '{ leader: election.winner, excluded: [] }',
       },
+      // The second guard: one that has forked is cloned once it is told from one that is late.
+      {
+        file: 'engines/postgres/arbiter/node-judgement.js',
+        from: 'if (facts.outrun || facts.strandedMs > STRANDED_MAX_MS)',
+        to: 'if (facts.outrun)',
+      },
     ],
     layouts: BOTH,
   },
