@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { desiredFor, shapeFor } from '../../src/conformance/schema.ts';
 import { converge } from '../../src/conformance/steps.ts';
-import type { DesiredState, Engine, EngineServices } from '../../src/engines/engine.ts';
+import type { ClusterShape } from '../../src/conformance/subject.ts';
+import type { DesiredState, Engine, EngineServices, Wanted } from '../../src/engines/engine.ts';
 import { postgresAdapter } from '../../src/engines/postgres/adapter.ts';
 import type { PostgresOptions } from '../../src/engines/postgres/options.ts';
 import type { ClusterSnapshot, ObservedGroup } from '../../src/engines/snapshot.ts';
@@ -71,9 +72,11 @@ export async function startGroup(
   options: {
     readonly onPhase?: (machine: string, phase: string) => Promise<void> | void;
     readonly engine?: Partial<PostgresOptions>;
+    /** Other regions than the least that `survive` needs. */
+    readonly shape?: ClusterShape;
   } = {},
 ): Promise<GroupRig> {
-  const shape = shapeFor(survive);
+  const shape = options.shape ?? shapeFor(survive);
   const desired = desiredFor(shape, 1);
   const nodes = desired.groups.flatMap((group) => group.nodes);
   const directory = await mkdtemp(join(tmpdir(), 'meridian-group-'));
@@ -224,4 +227,14 @@ export async function startGroup(
     },
   };
   return rig;
+}
+
+/** What an operator asks for; resolves with the phases that it went through. */
+export async function performOn(rig: GroupRig, wanted: Wanted): Promise<string[]> {
+  const phases: string[] = [];
+  const onPhase = (phase: string): number => phases.push(phase);
+  for (const step of rig.engine.planWanted(wanted, await rig.snapshot())) {
+    await rig.engine.perform(step, rig.desired, { onPhase });
+  }
+  return phases;
 }

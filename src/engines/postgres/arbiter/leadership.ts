@@ -31,6 +31,7 @@ export class Leadership implements Leading, GroupArbiter {
   readonly group: ClusterGroup;
   readonly bell = new Wakeup();
   phase: GroupPhase = 'restarting';
+  waitsForQuorum = false;
   cause = 'started';
   detail = '';
   noticedAtMs: number;
@@ -81,7 +82,7 @@ export class Leadership implements Leading, GroupArbiter {
         if (failure === undefined) resolve();
         else reject(failure);
       };
-      this.switchover = { to, onPhase, finish };
+      this.switchover = { to, onPhase, finish, voters: undefined };
       this.bell.ring();
     });
   }
@@ -127,6 +128,8 @@ export class Leadership implements Leading, GroupArbiter {
       this.previous = this.group.leader;
     }
     this.phase = next;
+    if (next === 'no-quorum') this.waitsForQuorum = true;
+    else if (next !== 'restarting' && next !== 'fencing') this.waitsForQuorum = false;
     if (next === before) return;
     const { name } = this.group.spec;
     log.info('leadership', { group: name, from: before, event, to: next, cause: this.cause });

@@ -17,6 +17,8 @@ export interface Switchover {
   readonly to: NodeName;
   readonly onPhase: (phase: string) => void;
   readonly finish: (failure: MeridianError | undefined) => void;
+  /** Who votes once `to` leads; decided when the change is prepared. */
+  voters: ReadonlySet<NodeName> | undefined;
 }
 
 export interface Leading {
@@ -24,6 +26,8 @@ export interface Leading {
   readonly group: ClusterGroup;
   readonly bell: Wakeup;
   readonly phase: GroupPhase;
+  /** The rounds that are gone through now began without a quorum, and none has been found. */
+  readonly waitsForQuorum: boolean;
   /** Why the leader is being changed or brought back: 'started', 'died', 'silent', 'isolated', … */
   cause: string;
   /** For a person: what the phase waits for. */

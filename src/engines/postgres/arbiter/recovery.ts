@@ -5,7 +5,7 @@
  * Every copy that can be reached is fenced, non-voters too; the most advanced leads, the others that are
  * left vote with it, and all that could not be asked are excluded: whatever they have that the new leader
  * lacks is gone for good. When they come back they are cloned, and a switchover to one of the declared
- * voters makes those the voters again.
+ * voters makes those the voters again (homecoming.ts).
  */
 import { MeridianError } from '../../../kernel/errors.ts';
 import { fenceStandby } from './fencing.ts';
@@ -43,7 +43,7 @@ export async function recoverByForce(of: Leading): Promise<void> {
   log.error('a group is recovered by force', {
     ...{ group: group.spec.name, leader: first.name, positions },
   });
-  await cluster.elect(group.spec.name, { leader: first.name, excluded, voters });
+  await cluster.elect(group.spec.name, { leader: first.name, excluded, voters: new Set(voters) });
   // Who was excluded for it is gone whatever happens: nobody waits for them.
   await cluster.confirm(group.spec.name);
   cluster.node(first.name).fenced = false;
