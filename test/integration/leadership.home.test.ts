@@ -60,7 +60,10 @@ for (const left of LEFT) {
     await load.nextAck();
     const first = await abroad(rig);
     await load.nextAck();
-    assert.deepEqual((await rig.group()).recoveredVoters, left.map((region) => `home-1.${region}`).sort());
+    assert.deepEqual(
+      (await rig.group()).recoveredVoters,
+      left.map((region) => `home-1.${region}`).sort(),
+    );
     // What was acknowledged before, the person has given up.
     load.acked.clear();
     await load.nextAck();
@@ -81,3 +84,83 @@ for (const left of LEFT) {
     await asDeclared(rig);
   });
 }
+
+test('on the way home the supervisor dies at every phase, and servers are lost', async () => {
+  let armed: { readonly phase: string; readonly act: () => Promise<void> } | undefined;
+  await using rig = await startGroup('zone', {
+    onPhase: (_machine, phase) => {
+      if (armed?.phase !== phase) return;
+      const { act } = armed;
+      armed = undefined;
+      return act();
+    },
+  });
+  await using load = new Acknowledged(rig);
+  const converged = async (): Promise<void> => {
+    await rig.whole(60_000);
+    await load.nextAck();
+    assert.deepEqual(await load.missing(rig.leader() ?? ''), []);
+  };
+  const dieAt = async (phase: string): Promise<void> => {
+    const reached = new Promise<void>((resolve) => {
+      // From here on this life of the supervisor does nothing any more.
+      const act = (): Promise<never> => {
+        resolve();
+        return new Promise(() => {});
+      };
+      armed = { phase, act };
+    });
+    // Whoever asked dies with it.
+    void performOn(rig, { leaders: { [GROUP]: HOME } }).catch(() => {});
+    await reached;
+  };
+  const leave = async (): Promise<string> => {
+    const first = await abroad(rig);
+    load.acked.clear();
+    await load.nextAck();
+    return first;
+  };
+  const first = await leave();
+  // No second voter would have what the old leader ships at its end: it stays the leader.
+  const seconds = DECLARED.filter((name) => name !== HOME);
+  const freeze = async (): Promise<void> => {
+    for (const name of seconds) rig.freeze(name);
+  };
+  armed = { phase: 'stopping', act: freeze };
+  await assert.rejects(performOn(rig, { leaders: { [GROUP]: HOME } }), {
+    code: 'ERR_OPERATION_REFUSED',
+  });
+  for (const name of seconds) rig.thaw(name);
+  await converged();
+  assert.equal(rig.leader(), first);
+  // The successor is not written down yet: the old leader comes back, with its voters.
+  for (const phase of ['preparing', 'closing', 'stopping']) {
+    await dieAt(phase);
+    await rig.nextLife();
+    await converged();
+    assert.equal(rig.leader(), first, phase);
+    assert.notEqual((await rig.group()).recoveredVoters, undefined, phase);
+  }
+  // It is, and goes on.
+  for (const phase of ['promoting', 'opening']) {
+    await dieAt(phase);
+    await rig.nextLife();
+    await converged();
+    assert.equal(rig.leader(), HOME, phase);
+    await asDeclared(rig);
+    await leave();
+  }
+  // Its successor is lost with the supervisor: another of the new voters has everything.
+  await dieAt('promoting');
+  rig.down(HOME);
+  const life = rig.nextLife();
+  await rig.until('another to lead', () => ['home-1.b', 'home-1.c'].includes(rig.leader() ?? ''));
+  await load.nextAck();
+  assert.deepEqual(await load.missing(rig.leader() ?? ''), []);
+  rig.up(HOME);
+  await life;
+  await converged();
+  await asDeclared(rig);
+  await load.stop();
+  assert.equal(new Set(await load.copies()).size, 1);
+});

@@ -63,7 +63,10 @@ export interface GroupRig extends AsyncDisposable {
   until(what: string, holds: () => Promise<boolean> | boolean, timeoutMs?: number): Promise<void>;
   /** Open, every node streams, nothing is being repaired. */
   whole(timeoutMs?: number): Promise<void>;
-  /** The supervisor dies; its servers live on; the next one starts from what is stored. */
+  /**
+   * The supervisor dies, its servers with it; the next one starts from what is stored. Resolves when nothing
+   * is left to be done: not before a machine that is down is up again.
+   */
   nextLife(): Promise<void>;
 }
 
@@ -127,7 +130,6 @@ export async function startGroup(
   const open = async (): Promise<Engine> => {
     const engine = await postgresAdapter.open({ ...OPTIONS, ...options.engine }, services);
     engine.adopt(desired);
-    await converge(engine, desired);
     return engine;
   };
   const specOf = (name: string): NodeSpec =>
@@ -137,6 +139,7 @@ export async function startGroup(
     );
   const server = (name: string): HostedProcess => present(servers.get(name), name);
   let engine = await open();
+  await converge(engine, desired);
   const rig: GroupRig = {
     get engine() {
       return engine;
@@ -216,6 +219,7 @@ export async function startGroup(
       engine.kill();
       await Promise.all([...servers.values()].map((one) => one.exited));
       engine = await open();
+      await converge(engine, desired);
     },
     [Symbol.asyncDispose]: async () => {
       for (const one of servers.values()) if (one.exit === undefined) one.signalTree('SIGCONT');

@@ -21,6 +21,11 @@ export interface Switchover {
   voters: ReadonlySet<NodeName> | undefined;
 }
 
+/** A recovery by force that somebody waits for. */
+export interface Recovery {
+  readonly finish: (failure: MeridianError | undefined) => void;
+}
+
 export interface Leading {
   readonly services: ArbiterServices;
   readonly group: ClusterGroup;
@@ -37,6 +42,7 @@ export interface Leading {
   /** Who led before, until the group is open again. */
   readonly previous: NodeName | undefined;
   readonly switchover: Switchover | undefined;
+  readonly recovery: Recovery | undefined;
   lastChange: LeaderChange | undefined;
   readonly changes: Map<string, number>;
   /** The last failure that came in the way of opening. */

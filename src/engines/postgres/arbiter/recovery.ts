@@ -12,13 +12,11 @@ import { fenceStandby } from './fencing.ts';
 import { settleFollowers } from './following.ts';
 import type { Leading } from './leading.ts';
 
+/** To be called by its group's machine alone, while it waits for a quorum. */
 export async function recoverByForce(of: Leading): Promise<void> {
   const { group } = of;
   const { cluster } = of.services;
   const { log } = cluster.services;
-  if (of.phase !== 'no-quorum' && of.phase !== 'restarting' && of.phase !== 'fencing') {
-    throw new MeridianError('ERR_OPERATION_REFUSED', `${group.spec.name} is ${of.phase}`);
-  }
   const names = group.spec.nodes.map((node) => node.name);
   const asked = names.filter((name) => name !== group.leader && !group.excluded.has(name));
   const found = await Promise.all(
@@ -49,5 +47,4 @@ export async function recoverByForce(of: Leading): Promise<void> {
   cluster.node(first.name).fenced = false;
   of.cause = 'recovery';
   await settleFollowers(cluster, group.spec.name);
-  of.bell.ring();
 }
