@@ -33,14 +33,17 @@ const SHIPPED_TIMEOUT_MS = 1_000;
 const ASK_TIMEOUT_MS = 1_000;
 
 /** Who votes once `to` leads: as declared, if it and one more of them can confirm its commits. */
-export function votersUnder({ group, services: { cluster } }: Leading, to: NodeName) {
+export function votersUnder(
+  { group, services: { cluster } }: Leading,
+  to: NodeName,
+): ReadonlySet<NodeName> {
   if (votesAsDeclared(group)) return group.voters;
   const declared = declaredVoters(group.spec);
   const second = [...declared].some((name) => name !== to && isFit(cluster, name));
   return declared.has(to) && second ? declared : group.voters;
 }
 
-/** Why it may not lead even though it is well; undefined: it may. */
+/** Why it may not lead, however well it is. */
 export function mayNotVote(group: ClusterGroup, to: NodeName): string {
   const declared = declaredVoters(group.spec);
   if (!declared.has(to)) return `${to || 'nobody'} is not a voter of ${group.spec.name}`;
