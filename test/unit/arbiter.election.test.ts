@@ -65,13 +65,6 @@ describe('election', () => {
     });
   });
 
-  test('of two voters nobody is, since nobody would be left to confirm that', () => {
-    const election = elect([of('b', 9n)]);
-    assert.deepEqual(election, {
-      ...{ kind: 'not-elected', missing: [], why: 'both of its voters are needed' },
-    });
-  });
-
   test('whoever is elected is at the end of all that could have confirmed a commit', () => {
     fc.assert(
       fc.property(candidates, (others) => {

@@ -8,9 +8,6 @@
  * An excluded voter confirms nothing: it does not run until it has been cloned, and it was excluded
  * only after another voter had everything (see `ClusterGroup.excluded`). An exclusion that a failover
  * has just made is not that certain before its barrier is committed: until then it is a missing voter.
- *
- * Of two voters, as a recovery by force may leave, both are needed: with one of them lost, the other could
- * lead, and nobody would ever confirm that. So nobody is elected, and the leader is not given up.
  */
 import type { NodeName } from '../../../topology/node.ts';
 
@@ -28,9 +25,6 @@ export type Election =
 
 /** Of the voters without the leader. */
 export function elect(others: readonly Candidate[]): Election {
-  if (others.length === 1) {
-    return { kind: 'not-elected', missing: [], why: 'both of its voters are needed' };
-  }
   const voting = others.filter((one) => one.excluded !== 'confirmed');
   const missing = voting
     .filter((one) => one.excluded === 'unconfirmed' || one.position === undefined)

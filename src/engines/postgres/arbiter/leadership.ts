@@ -30,7 +30,6 @@ export class Leadership implements Leading, GroupArbiter {
   readonly group: ClusterGroup;
   readonly bell = new Wakeup();
   phase: GroupPhase = 'restarting';
-  waitsForQuorum = false;
   cause = 'started';
   detail = '';
   noticedAtMs: number;
@@ -40,6 +39,7 @@ export class Leadership implements Leading, GroupArbiter {
   lastChange: LeaderChange | undefined;
   readonly changes = new Map<string, number>();
   failure: MeridianError | undefined;
+  quorumLost = false;
   #failedRounds = 0;
   #everOpen = false;
   readonly #opened: Promise<void>;
@@ -88,7 +88,7 @@ export class Leadership implements Leading, GroupArbiter {
   }
 
   recover(): Promise<void> {
-    if (this.recovery !== undefined || !this.waitsForQuorum) {
+    if (this.recovery !== undefined || !this.quorumLost) {
       const state = this.recovery === undefined ? this.phase : 'being recovered already';
       return Promise.reject(
         new MeridianError('ERR_OPERATION_REFUSED', `${this.group.spec.name} is ${state}`),
@@ -143,8 +143,8 @@ export class Leadership implements Leading, GroupArbiter {
       this.previous = this.group.leader;
     }
     this.phase = next;
-    if (next === 'no-quorum') this.waitsForQuorum = true;
-    else if (next !== 'restarting' && next !== 'fencing') this.#quorumFound();
+    if (next === 'no-quorum') this.quorumLost = true;
+    else if (next === 'promoting' || next === 'open') this.#quorumFound();
     if (next === before) return;
     const { name } = this.group.spec;
     log.info('leadership', { group: name, from: before, event, to: next, cause: this.cause });
@@ -155,7 +155,7 @@ export class Leadership implements Leading, GroupArbiter {
 
   /** Or at least somebody who may have one. */
   #quorumFound(): void {
-    this.waitsForQuorum = false;
+    this.quorumLost = false;
     const found = `${this.group.spec.name} has found a leader: nothing is left to be recovered`;
     this.recovery?.finish(new MeridianError('ERR_OPERATION_REFUSED', found));
   }

@@ -31,8 +31,6 @@ export interface Leading {
   readonly group: ClusterGroup;
   readonly bell: Wakeup;
   readonly phase: GroupPhase;
-  /** The rounds that are gone through now began without a quorum, and none has been found. */
-  readonly waitsForQuorum: boolean;
   /** Why the leader is being changed or brought back: 'started', 'died', 'silent', 'isolated', … */
   cause: string;
   /** For a person: what the phase waits for. */
@@ -47,4 +45,6 @@ export interface Leading {
   readonly changes: Map<string, number>;
   /** The last failure that came in the way of opening. */
   failure: MeridianError | undefined;
+  /** Nobody could be elected, and that has not changed since: true in the tries in between, too. */
+  readonly quorumLost: boolean;
 }
