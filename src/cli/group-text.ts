@@ -19,12 +19,25 @@ export function leaseLines(groups: readonly GroupStatus[]): string[] {
   return told ? formatTable(groups, LEASES) : [];
 }
 
-/** One line for each group that something is done to or that waits, and for each replica under repair. */
+/** For each group that something is done to, that waits or is not at home; for each replica under repair. */
 export function underWayLines(
   groups: readonly GroupStatus[],
   nodes: readonly NodeStatus[],
 ): string[] {
-  return [...groups.flatMap(operationLines), ...nodes.flatMap(repairLine)];
+  return [
+    ...groups.flatMap(operationLines),
+    ...groups.flatMap(recoveredLines),
+    ...nodes.flatMap(repairLine),
+  ];
+}
+
+function recoveredLines({ name, recoveredVoters }: GroupStatus): string[] {
+  if (recoveredVoters === null) return [];
+  const { names, command } = recoveredVoters;
+  return [
+    `${name} was recovered by force: not its declared voters confirm its commits but ${names.join(', ')}`,
+    `  to bring it home, once its declared voters are streaming again: ${command}`,
+  ];
 }
 
 function operationLines({ name, operation }: GroupStatus): string[] {

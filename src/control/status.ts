@@ -51,6 +51,14 @@ export interface GroupStatus {
   readonly lastChange: LeaderChangeStatus | null;
   /** Leader changes and restarts since the supervisor started, by cause. */
   readonly leaderChanges: Readonly<Record<string, number>>;
+  /** Who votes since a recovery by force, and the way home; null: those that are declared to. */
+  readonly recoveredVoters: RecoveredVoters | null;
+}
+
+export interface RecoveredVoters {
+  readonly names: readonly string[];
+  /** "meridian switchover us-east-1 --region us-east" */
+  readonly command: string;
 }
 
 export interface OperationStatus {

@@ -67,6 +67,8 @@ export interface ObservedGroup {
   readonly lastChange?: LeaderChange | undefined;
   /** Leader changes and restarts since the supervisor started, by cause. */
   readonly leaderChanges?: Readonly<Record<string, number>> | undefined;
+  /** Who votes since a recovery by force; undefined: those that are declared to. */
+  readonly recoveredVoters?: readonly NodeName[] | undefined;
 }
 
 export interface GroupOperation {

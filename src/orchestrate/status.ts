@@ -6,6 +6,7 @@ import type {
   NodeStatus,
   OperationStatus,
   ProcessStatus,
+  RecoveredVoters,
   RepairStatus,
   StatusReport,
 } from '../control/status.ts';
@@ -85,7 +86,21 @@ function groupStatus(group: GroupSpec, snapshot: ClusterSnapshot): GroupStatus {
     lease: seen?.lease ?? null,
     lastChange: lastChangeOf(seen, snapshot.atMs),
     leaderChanges: seen?.leaderChanges ?? {},
+    recoveredVoters: recoveredVotersOf(group, seen),
   };
+}
+
+function recoveredVotersOf(
+  group: GroupSpec,
+  seen: ObservedGroup | undefined,
+): RecoveredVoters | null {
+  if (seen?.recoveredVoters === undefined) return null;
+  const atHome = group.nodes.some(
+    ({ name, kind, locality }) =>
+      kind === 'voter' && locality.region === group.homeRegion && name !== seen.leader,
+  );
+  const place = atHome ? ` --region ${group.homeRegion}` : '';
+  return { names: seen.recoveredVoters, command: `meridian switchover ${group.name}${place}` };
 }
 
 function operationOf(group: GroupSpec, snapshot: ClusterSnapshot): OperationStatus | null {

@@ -1,21 +1,11 @@
 /** What an operator asks of a group: a planned change of leader, a copy made anew, a recovery by force. */
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import type { Wanted } from '../../src/engines/engine.ts';
 import type { SurvivalGoal } from '../../src/topology/survival.ts';
 import { Acknowledged } from '../support/acknowledged.ts';
-import { GROUP, startGroup, type GroupRig } from '../support/group-rig.ts';
+import { GROUP, performOn, startGroup, type GroupRig } from '../support/group-rig.ts';
 
 const LAYOUTS: readonly SurvivalGoal[] = ['zone', 'region'];
-
-async function perform(rig: GroupRig, wanted: Wanted): Promise<string[]> {
-  const phases: string[] = [];
-  const onPhase = (phase: string): number => phases.push(phase);
-  for (const step of rig.engine.planWanted(wanted, await rig.snapshot())) {
-    await rig.engine.perform(step, rig.desired, { onPhase });
-  }
-  return phases;
-}
 
 for (const survive of LAYOUTS) {
   describe(`operations with survive: '${survive}'`, () => {
@@ -47,7 +37,7 @@ for (const survive of LAYOUTS) {
       const first = rig.leader() ?? '';
       const [to = ''] = followers();
       load.longestGapMs = 0;
-      const phases = await perform(rig, { leaders: { [GROUP]: to } });
+      const phases = await performOn(rig, { leaders: { [GROUP]: to } });
       await load.nextAck();
       process.stderr.write(`${survive}: switchover pause ${load.longestGapMs.toFixed(0)} ms\n`);
       assert.deepEqual(phases, [
@@ -56,7 +46,7 @@ for (const survive of LAYOUTS) {
       assert.equal(rig.leader(), to);
       assert.equal((await rig.snapshot()).nodes[first]?.repair, undefined);
       await rig.whole();
-      await perform(rig, { leaders: { [GROUP]: first } });
+      await performOn(rig, { leaders: { [GROUP]: first } });
       assert.equal(rig.leader(), first);
       await nothingLost();
     });
@@ -65,15 +55,15 @@ for (const survive of LAYOUTS) {
       const leader = rig.leader() ?? '';
       const before = await rig.group();
       const refused = { code: 'ERR_OPERATION_REFUSED' };
-      await assert.rejects(perform(rig, { leaders: { [GROUP]: 'nobody' } }), refused);
-      await assert.rejects(perform(rig, { rebuild: [leader] }), refused);
-      await assert.rejects(perform(rig, { recover: [GROUP] }), refused);
+      await assert.rejects(performOn(rig, { leaders: { [GROUP]: 'nobody' } }), refused);
+      await assert.rejects(performOn(rig, { rebuild: [leader] }), refused);
+      await assert.rejects(performOn(rig, { recover: [GROUP] }), refused);
       const [first = ''] = followers();
       rig.down(first);
       await rig.until('the follower to be gone', async () => {
         return (await rig.snapshot()).nodes[first]?.role === 'down';
       });
-      await assert.rejects(perform(rig, { leaders: { [GROUP]: first } }), refused);
+      await assert.rejects(performOn(rig, { leaders: { [GROUP]: first } }), refused);
       rig.up(first);
       assert.equal((await rig.group()).epoch, before.epoch);
       await nothingLost();
@@ -82,7 +72,7 @@ for (const survive of LAYOUTS) {
     test('a replica is cloned while writes go on, voter or not', async () => {
       const copies = [followers()[0] ?? '', rig.nodes.at(-1)?.name ?? ''];
       for (const node of new Set(copies)) {
-        const phases = await perform(rig, { rebuild: [node] });
+        const phases = await performOn(rig, { rebuild: [node] });
         assert.ok(phases.includes('copying'), phases.join(' '));
         await load.nextAck();
       }
@@ -100,7 +90,7 @@ test('a home region that is lost: told, and opened elsewhere once a person accep
   await rig.until('the region to be told as lost', async () => {
     return (await rig.group()).operation?.kind === 'region-lost';
   });
-  await perform(rig, { recover: [GROUP] });
+  await performOn(rig, { recover: [GROUP] });
   const elsewhere = rig.leader() ?? '';
   assert.ok(!voters.includes(elsewhere));
   await load.strongRead(elsewhere, AbortSignal.timeout(5_000), (await rig.group()).epoch);

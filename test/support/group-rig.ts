@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { desiredFor, shapeFor } from '../../src/conformance/schema.ts';
 import { converge } from '../../src/conformance/steps.ts';
-import type { DesiredState, Engine, EngineServices } from '../../src/engines/engine.ts';
+import type { ClusterShape } from '../../src/conformance/subject.ts';
+import type { DesiredState, Engine, EngineServices, Wanted } from '../../src/engines/engine.ts';
 import { postgresAdapter } from '../../src/engines/postgres/adapter.ts';
 import type { PostgresOptions } from '../../src/engines/postgres/options.ts';
 import type { ClusterSnapshot, ObservedGroup } from '../../src/engines/snapshot.ts';
@@ -62,7 +63,10 @@ export interface GroupRig extends AsyncDisposable {
   until(what: string, holds: () => Promise<boolean> | boolean, timeoutMs?: number): Promise<void>;
   /** Open, every node streams, nothing is being repaired. */
   whole(timeoutMs?: number): Promise<void>;
-  /** The supervisor dies; its servers live on; the next one starts from what is stored. */
+  /**
+   * The supervisor dies, its servers with it; the next one starts from what is stored. Resolves when nothing
+   * is left to be done: not before a machine that is down is up again.
+   */
   nextLife(): Promise<void>;
 }
 
@@ -71,9 +75,11 @@ export async function startGroup(
   options: {
     readonly onPhase?: (machine: string, phase: string) => Promise<void> | void;
     readonly engine?: Partial<PostgresOptions>;
+    /** Other regions than the least that `survive` needs. */
+    readonly shape?: ClusterShape;
   } = {},
 ): Promise<GroupRig> {
-  const shape = shapeFor(survive);
+  const shape = options.shape ?? shapeFor(survive);
   const desired = desiredFor(shape, 1);
   const nodes = desired.groups.flatMap((group) => group.nodes);
   const directory = await mkdtemp(join(tmpdir(), 'meridian-group-'));
@@ -124,7 +130,6 @@ export async function startGroup(
   const open = async (): Promise<Engine> => {
     const engine = await postgresAdapter.open({ ...OPTIONS, ...options.engine }, services);
     engine.adopt(desired);
-    await converge(engine, desired);
     return engine;
   };
   const specOf = (name: string): NodeSpec =>
@@ -134,6 +139,7 @@ export async function startGroup(
     );
   const server = (name: string): HostedProcess => present(servers.get(name), name);
   let engine = await open();
+  await converge(engine, desired);
   const rig: GroupRig = {
     get engine() {
       return engine;
@@ -213,6 +219,7 @@ export async function startGroup(
       engine.kill();
       await Promise.all([...servers.values()].map((one) => one.exited));
       engine = await open();
+      await converge(engine, desired);
     },
     [Symbol.asyncDispose]: async () => {
       for (const one of servers.values()) if (one.exit === undefined) one.signalTree('SIGCONT');
@@ -224,4 +231,14 @@ export async function startGroup(
     },
   };
   return rig;
+}
+
+/** What an operator asks for; resolves with the phases that it went through. */
+export async function performOn(rig: GroupRig, wanted: Wanted): Promise<string[]> {
+  const phases: string[] = [];
+  const onPhase = (phase: string): number => phases.push(phase);
+  for (const step of rig.engine.planWanted(wanted, await rig.snapshot())) {
+    await rig.engine.perform(step, rig.desired, { onPhase });
+  }
+  return phases;
 }

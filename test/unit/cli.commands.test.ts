@@ -115,6 +115,7 @@ const report: StatusReport = {
       lease: { holder: 'us-east-1.a', tenureMs: 90_000, remainingMs: 1_900 },
       lastChange: null,
       leaderChanges: { started: 1 },
+      recoveredVoters: null,
     },
   ],
   nodes: [

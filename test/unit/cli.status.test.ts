@@ -7,7 +7,7 @@ import type { GroupStatus, NodeStatus, OperationStatus } from '../../src/control
 const group = (change: Partial<GroupStatus> = {}): GroupStatus => ({
   ...{ name: 'us-east-1', homeRegion: 'us-east', epoch: 7, leader: 'us-east-1.b', ranges: [] },
   ...{ accounts: null, globalLagBytes: null, inDoubt: null, operation: null, lease: null },
-  ...{ lastChange: null, leaderChanges: {}, ...change },
+  ...{ lastChange: null, leaderChanges: {}, recoveredVoters: null, ...change },
 });
 const operation = (change: Partial<OperationStatus>): Partial<GroupStatus> => ({
   operation: {
@@ -91,6 +91,15 @@ describe('what is under way', () => {
       'region lost with the quorum of us-east-1 (leader silent), for 1.2 s: no voter answers',
       '  to open it without waiting: meridian recover us-east-1 --accept-loss',
       '  the last 2 s',
+    ]);
+  });
+
+  test('says who votes since a recovery by force, and the way home', () => {
+    const command = 'meridian switchover us-east-1 --region us-east';
+    const names = ['us-east-1.ap-south', 'us-east-1.eu-west'];
+    assert.deepEqual(underWayLines([group({ recoveredVoters: { names, command } })], []), [
+      'us-east-1 was recovered by force: not its declared voters confirm its commits but us-east-1.ap-south, us-east-1.eu-west',
+      '  to bring it home, once its declared voters are streaming again: meridian switchover us-east-1 --region us-east',
     ]);
   });
 

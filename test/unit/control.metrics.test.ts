@@ -136,7 +136,10 @@ describe('the inbox', () => {
 describe('what the supervisor knows', () => {
   const place = { kind: 'voter', group: 'eu', region: 'eu', zone: 'eu-a' } as const;
   const unseen = { pid: null, port: 0, position: null, lagBytes: null, lagMs: null, repair: null };
-  const atRest = { operation: null, lease: null, lastChange: null, leaderChanges: {} };
+  const atRest = {
+    ...{ operation: null, lease: null, lastChange: null, leaderChanges: {} },
+    recoveredVoters: null,
+  };
 
   test('is shown in base units, and what is not known is not shown', () => {
     const samples = databaseSamples({

@@ -114,7 +114,7 @@ describe('a scrape', () => {
             {
               ...{ name: 'eu', homeRegion: 'eu', epoch: 2, leader: null, ranges: [], accounts: 9 },
               ...{ globalLagBytes: null, inDoubt: null, operation: null, lease: null },
-              ...{ lastChange: null, leaderChanges: {} },
+              ...{ lastChange: null, leaderChanges: {}, recoveredVoters: null },
             },
           ],
         }),

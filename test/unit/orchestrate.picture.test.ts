@@ -197,5 +197,10 @@ describe('the status report', () => {
     assert.equal(change({ lastChange: { ...lastChange, atMs: 9_000 } })?.lastChange?.agoMs, 0);
     const { operation: none, lease: noLease, lastChange: noChange } = report().groups[0] ?? {};
     assert.deepEqual([none, noLease, noChange], [null, null, null]);
+    assert.equal(report().groups[0]?.recoveredVoters, null);
+    const recoveredVoters = ['us-east-1.eu-west'];
+    assert.deepEqual(change({ recoveredVoters })?.recoveredVoters, {
+      ...{ names: recoveredVoters, command: 'meridian switchover us-east-1 --region us-east' },
+    });
   });
 });

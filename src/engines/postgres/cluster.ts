@@ -20,6 +20,7 @@ import { newPulse, type Pulse } from './arbiter/pulse.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
 import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
 import type { ServerRole, ServerServices } from './server.ts';
+import { declaredVoters, votesAsDeclared } from './voters.ts';
 
 export interface ClusterNode {
   readonly spec: NodeSpec;
@@ -31,6 +32,10 @@ export interface ClusterNode {
   launching: Promise<void> | undefined;
   /** It may not receive anything until the arbiter lets it: see arbiter/fencing.ts. */
   fenced: boolean;
+  /** The end of the line of writes of its role: see arbiter/role-files.ts. */
+  roleWrites: Promise<void>;
+  /** Its group's `voters` that its process certainly waits for: see arbiter/quorum-in-force.ts. */
+  waitsFor: ReadonlySet<NodeName> | undefined;
   /** Of fault injection. */
   clockOffsetMs: number;
   repair: NodeRepair | undefined;
@@ -53,6 +58,7 @@ export interface ClusterGroup {
   /** See StoredGroup. */
   readonly excluded: Set<NodeName>;
   unconfirmed: ReadonlySet<NodeName>;
+  /** Another set whenever others vote. */
   voters: ReadonlySet<NodeName>;
   /** Follower → whom it streams from. */
   upstreams: ReadonlyMap<NodeName, NodeName>;
@@ -117,7 +123,6 @@ export class Cluster {
 
   #groupOf(spec: GroupSpec, publishes: boolean): ClusterGroup {
     const stored = this.#stored.groups[spec.name];
-    const voters = spec.nodes.filter((node) => node.kind === 'voter').map((node) => node.name);
     const leader = leaderOf(spec, stored);
     return {
       spec,
@@ -133,7 +138,7 @@ export class Cluster {
       globalsFor: stored?.globalsFor,
       excluded: new Set(stored?.excluded ?? []),
       unconfirmed: new Set(stored?.unconfirmed ?? []),
-      voters: new Set(stored?.voters ?? voters),
+      voters: new Set(stored?.voters ?? declaredVoters(spec)),
       upstreams: new Map(),
       pulse: newPulse(),
       lease: newLease(leader, 0),
@@ -160,14 +165,14 @@ export class Cluster {
 
   /**
    * Somebody leads from now on: in one write with who may not be used any more, so that no crash leaves
-   * a leader whose predecessor could be started beside it.
+   * a leader whose predecessor could be started beside it; and with who votes, if others do from now on.
    */
   async elect(
     name: string,
     to: {
       readonly leader: NodeName;
       readonly excluded: readonly NodeName[];
-      readonly voters?: readonly NodeName[];
+      readonly voters?: ReadonlySet<NodeName>;
     },
   ): Promise<void> {
     const group = this.group(name);
@@ -180,16 +185,17 @@ export class Cluster {
     // A publisher's slots stay behind with any change; a failover may lose what copies have confirmed.
     const lasting = to.excluded.length === 0 && group.globals !== 'publisher';
     const globalsEra = group.globalsEra + (lasting ? 0 : 1);
+    const { voters = group.voters } = to;
     await this.#persist(group, {
       ...{ leader: to.leader, excluded, unconfirmed, globalsEra },
-      ...(to.voters === undefined ? {} : { voters: to.voters }),
+      voters: votesAsDeclared({ spec: group.spec, voters }) ? undefined : [...voters],
     });
     group.leader = to.leader;
     for (const node of excluded) group.excluded.add(node);
     group.excluded.delete(to.leader);
     group.unconfirmed = new Set(unconfirmed);
     group.globalsEra = globalsEra;
-    if (to.voters !== undefined) group.voters = new Set(to.voters);
+    group.voters = voters;
     this.chooseUpstreams(name);
   }
 
@@ -355,6 +361,8 @@ function nodeOf(spec: NodeSpec): ClusterNode {
     kept: false,
     launching: undefined,
     fenced: false,
+    roleWrites: Promise.resolve(),
+    waitsFor: undefined,
     clockOffsetMs: 0,
     repair: undefined,
     rebuildAsked: false,

@@ -4,6 +4,7 @@
  */
 import { withAdmin } from './admin.ts';
 import type { Cluster, ClusterGroup, ClusterNode } from './cluster.ts';
+import { votesAsDeclared } from './voters.ts';
 import { readMarker, checkMarker } from './initialise.ts';
 import type {
   AppliedMigration,
@@ -202,6 +203,7 @@ function observedGroup(
     globalLagBytes: seen.globalLag[subscriptionName(group.spec.name)] ?? null,
     accounts: group.globals === 'publisher' ? seen.accounts : null,
     inDoubt: seen.answer?.inDoubt ?? null,
+    recoveredVoters: votesAsDeclared(group) ? undefined : [...group.voters].sort(),
   };
 }
 

@@ -27,7 +27,7 @@ export interface StoredGroup {
    */
   readonly unconfirmed?: readonly NodeName[];
   /** Who votes, where that is not who is declared to: after a recovery by force. */
-  readonly voters?: readonly NodeName[];
+  readonly voters?: readonly NodeName[] | undefined;
   /** Failovers that its copies of the global tables, or those made of its, have seen; absent: 0. */
   readonly globalsEra?: number;
   /** The eras, its publisher's and its own, for which its copy is whole; absent: the first. */

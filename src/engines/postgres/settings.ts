@@ -110,9 +110,8 @@ export interface RoleSettings {
 }
 
 export function roleSettings(node: NodeSpec, role: RoleSettings): string {
-  const names = role.otherVoters.map((name) => `"${name}"`).join(', ');
   return render({
-    synchronous_standby_names: names === '' ? '' : `ANY 1 (${names})`,
+    synchronous_standby_names: synchronousNames(role.otherVoters),
     'meridian.clock_offset_ms': String(role.clockOffsetMs),
     ...(role.upstream === undefined
       ? // What it has received is replayed at once, whoever reads: its position decides an election.
@@ -127,6 +126,12 @@ export function roleSettings(node: NodeSpec, role: RoleSettings): string {
           primary_slot_name: slotName(node.name),
         }),
   });
+}
+
+/** Of `synchronous_standby_names`: a commit waits for any one of these. */
+export function synchronousNames(otherVoters: readonly string[]): string {
+  const names = otherVoters.map((name) => `"${name}"`).join(', ');
+  return names === '' ? '' : `ANY 1 (${names})`;
 }
 
 /** A libpq connection string; the password stays in the passfile. */

@@ -6,13 +6,14 @@
  * more advanced one is elected (election.ts). Nothing is given up before that is written down; from
  * then on the old leader's data is not used any more.
  */
-import { isMeridianError } from '../../../kernel/errors.ts';
+import { asMeridianError, isMeridianError, type MeridianError } from '../../../kernel/errors.ts';
 import { answersInTime } from './answering.ts';
 import { elect, type Candidate } from './election.ts';
 import { fenceStandby } from './fencing.ts';
 import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
 import type { Leading } from './leading.ts';
+import { recoverByForce } from './recovery.ts';
 import { ensureRunning } from './running.ts';
 
 /** Crash recovery of a leader takes a fraction of a second; what takes longer is succeeded. */
@@ -57,6 +58,12 @@ export async function fenceAndElect(of: Leading): Promise<GroupEvent> {
   const { group } = of;
   const { cluster } = of.services;
   closeFor(of);
+  // Two are what a recovery by force may leave. The other one could lead, and nobody would ever confirm
+  // that: so the leader is not given up, and it is for a person to recover the group again.
+  if (group.voters.size === 2) {
+    of.detail = `both of its voters are needed: ${[...group.voters].join(' and ')}`;
+    return 'not-elected';
+  }
   const others = [...group.voters].filter((name) => name !== group.leader);
   const candidates = await Promise.all(
     others.map(async (node): Promise<Candidate> => {
@@ -94,9 +101,23 @@ async function positionOf(of: Leading, node: string): Promise<bigint | undefined
   }
 }
 
-/** Two voters are missing. Whoever returns first is found by trying again. */
+/**
+ * Two voters are missing. Whoever returns first is found by trying again. A person's decision is carried out
+ * here and nowhere else: a look at the leader before it, or an election, would be taken for one of after it.
+ */
 export async function waitForQuorum(of: Leading): Promise<GroupEvent> {
   const { clock } = of.services.cluster.services;
-  await of.bell.wait(clock, AGAIN_MS, of.services.cluster.stopSignal);
+  if (of.recovery === undefined) {
+    await of.bell.wait(clock, AGAIN_MS, of.services.cluster.stopSignal);
+  }
+  const { recovery } = of;
+  if (recovery === undefined) return 'again';
+  let failure: MeridianError | undefined;
+  try {
+    await recoverByForce(of);
+  } catch (error) {
+    failure = asMeridianError(error);
+  }
+  recovery.finish(failure);
   return 'again';
 }

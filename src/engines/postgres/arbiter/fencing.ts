@@ -4,7 +4,7 @@
  * files, and a start of the server keeps it.
  *
  * It is done when three things are seen, in this order of causes:
- *   - the replication password is gone (writeRole), so a receiver started from here on gets nowhere;
+ *   - the replication password is gone (server.ts), so a receiver started from here on gets nowhere;
  *   - no receiver process exists, connected or on its way;
  *   - the startup process waits for more: all that was received has been replayed, so the replayed
  *     position is the end of what this server has. (`pg_last_wal_receive_lsn` is no help: it starts
@@ -13,7 +13,7 @@
 import { waitUntil } from '../../../kernel/clock.ts';
 import { unreachableNode, withAdmin } from '../admin.ts';
 import type { Cluster } from '../cluster.ts';
-import { writeRole } from '../server.ts';
+import { writeRoleOf } from './role-files.ts';
 import { ensureRunning } from './running.ts';
 
 /** With everything well it takes 20 ms; a restart of a standby that was down is within it too. */
@@ -27,7 +27,7 @@ export async function fenceStandby(cluster: Cluster, name: string): Promise<bigi
   if (!cluster.reaches(name)) throw unreachableNode(name);
   node.fenced = true;
   // One that is down starts fenced; one that is just starting may have read its files already.
-  await writeRole(cluster.server, node.spec, await cluster.roleOf(name));
+  await writeRoleOf(cluster, name);
   await ensureRunning(cluster, name, { patienceMs: FENCE_TIMEOUT_MS });
   node.process?.signal('SIGHUP');
   return withAdmin(
@@ -73,6 +73,6 @@ export async function applyRole(cluster: Cluster, name: string): Promise<void> {
   const node = cluster.node(name);
   if (!cluster.reaches(name) || cluster.group(node.spec.group).excluded.has(name)) return;
   if (!cluster.runs(name)) return;
-  await writeRole(cluster.server, node.spec, await cluster.roleOf(name));
+  await writeRoleOf(cluster, name);
   node.process?.signal('SIGHUP');
 }

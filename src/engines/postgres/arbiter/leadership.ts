@@ -19,9 +19,8 @@ import type { ClusterGroup } from '../cluster.ts';
 import { EFFECTS } from './effects.ts';
 import type { GroupArbiter } from './group-arbiter.ts';
 import { transition, type GroupEvent, type GroupPhase } from './group-machine.ts';
-import type { ArbiterServices, Leading, Switchover } from './leading.ts';
+import type { ArbiterServices, Leading, Recovery, Switchover } from './leading.ts';
 import { operationOf } from './operation.ts';
-import { recoverByForce } from './recovery.ts';
 
 /** After so many failed rounds in a row the first opening is given up. */
 const START_ROUNDS_MAX = 6;
@@ -36,6 +35,7 @@ export class Leadership implements Leading, GroupArbiter {
   noticedAtMs: number;
   previous: NodeName | undefined;
   switchover: Switchover | undefined;
+  recovery: Recovery | undefined;
   lastChange: LeaderChange | undefined;
   readonly changes = new Map<string, number>();
   failure: MeridianError | undefined;
@@ -82,13 +82,27 @@ export class Leadership implements Leading, GroupArbiter {
         if (failure === undefined) resolve();
         else reject(failure);
       };
-      this.switchover = { to, onPhase, finish };
+      this.switchover = { to, onPhase, finish, voters: undefined };
       this.bell.ring();
     });
   }
 
   recover(): Promise<void> {
-    return recoverByForce(this);
+    if (this.recovery !== undefined || !this.quorumLost) {
+      const state = this.recovery === undefined ? this.phase : 'being recovered already';
+      return Promise.reject(
+        new MeridianError('ERR_OPERATION_REFUSED', `${this.group.spec.name} is ${state}`),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const finish = (failure: MeridianError | undefined): void => {
+        this.recovery = undefined;
+        if (failure === undefined) resolve();
+        else reject(failure);
+      };
+      this.recovery = { finish };
+      this.bell.ring();
+    });
   }
 
   async #run(): Promise<void> {
@@ -101,6 +115,7 @@ export class Leadership implements Leading, GroupArbiter {
     const closed = new MeridianError('ERR_ENGINE_CLOSED', 'the engine is stopping');
     this.#settleOpened?.reject(closed);
     this.switchover?.finish(closed);
+    this.recovery?.finish(closed);
   }
 
   async #perform(): Promise<GroupEvent> {
@@ -129,13 +144,20 @@ export class Leadership implements Leading, GroupArbiter {
     }
     this.phase = next;
     if (next === 'no-quorum') this.quorumLost = true;
-    else if (next === 'promoting' || next === 'open') this.quorumLost = false;
+    else if (next === 'promoting' || next === 'open') this.#quorumFound();
     if (next === before) return;
     const { name } = this.group.spec;
     log.info('leadership', { group: name, from: before, event, to: next, cause: this.cause });
     this.switchover?.onPhase(next);
     if (next === 'open') this.#nowOpen();
     else if (next === 'restarting') this.#another();
+  }
+
+  /** Or at least somebody who may have one. */
+  #quorumFound(): void {
+    this.quorumLost = false;
+    const found = `${this.group.spec.name} has found a leader: nothing is left to be recovered`;
+    this.recovery?.finish(new MeridianError('ERR_OPERATION_REFUSED', found));
   }
 
   #nowOpen(): void {

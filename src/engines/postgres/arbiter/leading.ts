@@ -17,6 +17,13 @@ export interface Switchover {
   readonly to: NodeName;
   readonly onPhase: (phase: string) => void;
   readonly finish: (failure: MeridianError | undefined) => void;
+  /** Who votes once `to` leads; decided when the change is prepared. */
+  voters: ReadonlySet<NodeName> | undefined;
+}
+
+/** A recovery by force that somebody waits for. */
+export interface Recovery {
+  readonly finish: (failure: MeridianError | undefined) => void;
 }
 
 export interface Leading {
@@ -33,6 +40,7 @@ export interface Leading {
   /** Who led before, until the group is open again. */
   readonly previous: NodeName | undefined;
   readonly switchover: Switchover | undefined;
+  readonly recovery: Recovery | undefined;
   lastChange: LeaderChange | undefined;
   readonly changes: Map<string, number>;
   /** The last failure that came in the way of opening. */

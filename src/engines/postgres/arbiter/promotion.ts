@@ -7,6 +7,7 @@ import { withAdmin } from '../admin.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { ended } from './lease.ts';
 import type { Leading } from './leading.ts';
+import { putQuorumInForce } from './quorum-in-force.ts';
 import { ensureRunning } from './running.ts';
 
 const PROMOTE_TIMEOUT_MS = 10_000;
@@ -19,6 +20,7 @@ export async function promoteLeader(of: Leading): Promise<GroupEvent> {
   const { cluster } = of.services;
   const { clock, log } = cluster.services;
   await ensureRunning(cluster, group.leader);
+  await putQuorumInForce(cluster, group.leader);
   await outliveLease(of);
   return withAdmin(
     cluster.admin(group.leader),

@@ -102,10 +102,15 @@ async function endProcess(cluster: Cluster, node: ClusterNode): Promise<void> {
   if (!gone) throw new MeridianError('ERR_STOP_FAILED', `${spec.name} does not end`);
 }
 
-/** With its process gone, whatever is confirmed from here on is confirmed by the others. */
+/**
+ * With its process gone, whatever is confirmed from here on is confirmed by the others. Also of one that is
+ * declared to vote and does not now: it may be given its vote back at this moment (homecoming.ts), because of
+ * what it has. The commit fails while the leader changes, and is confirmed by the new voters afterwards.
+ */
 async function excludeSafely(cluster: Cluster, node: ClusterNode): Promise<void> {
   const group = cluster.group(node.spec.group);
-  if (group.voters.has(node.spec.name)) await confirmedByQuorum(cluster, group);
+  if (group.voters.has(node.spec.name) || node.spec.kind === 'voter')
+    await confirmedByQuorum(cluster, group);
   await cluster.exclude(node.spec.name);
 }
 

@@ -5,20 +5,18 @@
  * Every copy that can be reached is fenced, non-voters too; the most advanced leads, the others that are
  * left vote with it, and all that could not be asked are excluded: whatever they have that the new leader
  * lacks is gone for good. When they come back they are cloned, and a switchover to one of the declared
- * voters makes those the voters again.
+ * voters makes those the voters again (homecoming.ts).
  */
 import { MeridianError } from '../../../kernel/errors.ts';
 import { fenceStandby } from './fencing.ts';
 import { settleFollowers } from './following.ts';
 import type { Leading } from './leading.ts';
 
+/** To be called by its group's machine alone, while it waits for a quorum. */
 export async function recoverByForce(of: Leading): Promise<void> {
   const { group } = of;
   const { cluster } = of.services;
   const { log } = cluster.services;
-  if (of.phase !== 'no-quorum' && of.phase !== 'restarting' && of.phase !== 'fencing') {
-    throw new MeridianError('ERR_OPERATION_REFUSED', `${group.spec.name} is ${of.phase}`);
-  }
   const names = group.spec.nodes.map((node) => node.name);
   const asked = names.filter((name) => name !== group.leader && !group.excluded.has(name));
   const found = await Promise.all(
@@ -43,11 +41,10 @@ export async function recoverByForce(of: Leading): Promise<void> {
   log.error('a group is recovered by force', {
     ...{ group: group.spec.name, leader: first.name, positions },
   });
-  await cluster.elect(group.spec.name, { leader: first.name, excluded, voters });
+  await cluster.elect(group.spec.name, { leader: first.name, excluded, voters: new Set(voters) });
   // Who was excluded for it is gone whatever happens: nobody waits for them.
   await cluster.confirm(group.spec.name);
   cluster.node(first.name).fenced = false;
   of.cause = 'recovery';
   await settleFollowers(cluster, group.spec.name);
-  of.bell.ring();
 }

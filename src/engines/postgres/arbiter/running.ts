@@ -72,7 +72,7 @@ async function launch(cluster: Cluster, node: ClusterNode): Promise<void> {
 
 async function spawn(cluster: Cluster, node: ClusterNode): Promise<void> {
   const { name, group } = node.spec;
-  const { connectionsMax, excluded, settled } = cluster.group(group);
+  const { connectionsMax, excluded, settled, voters } = cluster.group(group);
   cluster.notStopping();
   // What it holds may have forked from what its group has agreed on since.
   if (excluded.has(name)) {
@@ -83,6 +83,7 @@ async function spawn(cluster: Cluster, node: ClusterNode): Promise<void> {
   }
   const start = { port: node.port, role: await cluster.roleOf(name), connectionsMax };
   node.process = await startServer(cluster.server, node.spec, start);
+  node.waitsFor = voters;
   void node.process.exited.then(() => {
     node.bell.ring();
     cluster.group(group).leadership?.bell.ring();

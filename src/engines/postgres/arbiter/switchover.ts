@@ -7,6 +7,8 @@
  *   stopping   logical consumers are sent away, then the leader shuts down, which ships all it has. Its
  *              control file says whether the shutdown was clean, and the successor whether it has all
  *
+ * To a declared voter of a group that was recovered by force it is the way home as well: homecoming.ts.
+ *
  * Until the leader has stopped the change can be taken back by opening the group again; after that the
  * successor is written down as the leader, and the change is finished whatever happens.
  */
@@ -19,13 +21,14 @@ import type { Cluster } from '../cluster.ts';
 import { ROLE } from '../roles.ts';
 import { makeSlotsOn } from '../slots.ts';
 import { nodePaths } from '../storage.ts';
-import { writeRole } from '../server.ts';
 import { closeFor } from './failover.ts';
 import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
+import { has, mayNotVote, nearlyHome, secondHas, votersUnder } from './homecoming.ts';
 import { ended } from './lease.ts';
-import type { Leading } from './leading.ts';
+import type { Leading, Switchover } from './leading.ts';
 import { CONTROL_BYTES, readControl } from './pg-control.ts';
+import { writeRoleOf } from './role-files.ts';
 
 const PREPARE_TIMEOUT_MS = 8_000;
 /** Of log that the successor may still have to receive when the pause begins. */
@@ -33,20 +36,43 @@ const BEHIND_MAX_BYTES = 1024 * 1024;
 /** Transactions that take longer are cut, and run again by the library. */
 const DRAIN_MAX_MS = 250;
 const STOP_TIMEOUT_MS = 3_000;
-const SHIPPED_TIMEOUT_MS = 1_000;
 const POLL_MS = 10;
 
 export async function prepareSwitchover(of: Leading): Promise<GroupEvent> {
   const { group, switchover } = of;
   const { cluster } = of.services;
-  const to = switchover?.to ?? '';
-  const refused = whyNot(of, to);
+  if (switchover === undefined) return 'not-prepared';
+  const { to } = switchover;
+  switchover.voters = votersUnder(of, to);
+  const refused = whyNot(of, switchover);
   if (refused !== undefined) throw new MeridianError('ERR_OPERATION_REFUSED', refused);
+  try {
+    await gatherBehind(of, switchover);
+    await withAdmin(cluster.admin(group.leader), (client) => client.query('CHECKPOINT'));
+    await (switchover.voters === group.voters ? caughtUp(of, to) : nearlyHome(of, switchover));
+  } catch (error) {
+    // Nobody stays behind one that may be lost next.
+    await settleFollowers(cluster, group.spec.name);
+    throw error;
+  }
+  return 'prepared';
+}
+
+/** Who will follow the successor does so already, unless the leader's commits would wait for it then. */
+async function gatherBehind(of: Leading, { to, voters: next }: Switchover): Promise<void> {
+  const { group } = of;
+  const { cluster } = of.services;
   const others = group.spec.nodes
     .map((node) => node.name)
     .filter((name) => name !== group.leader && name !== to);
-  const voters = others.filter((name) => group.voters.has(name) && !group.excluded.has(name));
-  const cascading = others.filter((name) => !group.voters.has(name));
+  const confirms = group.voters.has(to);
+  const voters = others.filter(
+    (name) =>
+      next?.has(name) === true &&
+      !group.excluded.has(name) &&
+      (confirms || !group.voters.has(name)),
+  );
+  const cascading = others.filter((name) => next?.has(name) !== true);
   // Non-voters first: none may hang on the successor when it is promoted.
   const host = voters.find((name) => cluster.runs(name)) ?? '';
   await makeSlotsOn(cluster, to, [group.leader, ...voters]);
@@ -56,14 +82,14 @@ export async function prepareSwitchover(of: Leading): Promise<GroupEvent> {
     for (const name of moved) await streamFrom(cluster, name, host);
   }
   for (const name of voters) await streamFrom(cluster, name, to);
-  await withAdmin(cluster.admin(group.leader), (client) => client.query('CHECKPOINT'));
-  await caughtUp(of, to);
-  return 'prepared';
 }
 
-function whyNot({ group, services: { cluster } }: Leading, to: string): string | undefined {
+function whyNot(
+  { group, services: { cluster } }: Leading,
+  { to, voters }: Switchover,
+): string | undefined {
   if (to === group.leader) return `${to} leads ${group.spec.name} already`;
-  if (!group.voters.has(to)) return `${to || 'nobody'} is not a voter of ${group.spec.name}`;
+  if (voters?.has(to) !== true) return mayNotVote(group, to);
   if (group.excluded.has(to)) return `${to} is being cloned`;
   if (!cluster.runs(to)) return `${to} is down`;
   if (!cluster.reaches(to)) return `${to} cannot be reached`;
@@ -74,9 +100,7 @@ function whyNot({ group, services: { cluster } }: Leading, to: string): string |
 async function streamFrom(cluster: Cluster, name: string, upstream: string): Promise<void> {
   const node = cluster.node(name);
   if (!cluster.runs(name) || !cluster.reaches(name)) return;
-  const role = await cluster.roleOf(name);
-  const address = await cluster.link(name, upstream);
-  await writeRole(cluster.server, node.spec, { ...role, upstream: address });
+  await writeRoleOf(cluster, name, { upstream: await cluster.link(name, upstream) });
   node.process?.signal('SIGHUP');
 }
 
@@ -131,7 +155,7 @@ export async function stopLeader(of: Leading): Promise<GroupEvent> {
   const { group, switchover } = of;
   const { cluster, sessions } = of.services;
   const { clock } = cluster.services;
-  const to = switchover?.to ?? '';
+  const { to = '', voters = group.voters } = switchover ?? {};
   const old = group.leader;
   // A logical consumer far away would hold up the shutdown until it has confirmed the last byte.
   await withAdmin(cluster.admin(old), (client) =>
@@ -153,11 +177,12 @@ export async function stopLeader(of: Leading): Promise<GroupEvent> {
   }
   const end = await shutdownPosition(cluster, old);
   if (end === undefined || !(await has(cluster, to, end))) return 'not-clean';
+  const home = switchover !== undefined && voters !== group.voters;
+  if (home && !(await secondHas(of, switchover, end))) return 'not-clean';
   group.lease = ended(group.lease, clock.monotonicMs());
   // The point of no return. The old leader has nothing that its successor lacks: it may follow as it is.
-  await cluster.elect(group.spec.name, { leader: to, excluded: [] });
-  const role = await cluster.roleOf(to);
-  await writeRole(cluster.server, cluster.node(to).spec, role);
+  await cluster.elect(group.spec.name, { leader: to, excluded: [], voters });
+  await writeRoleOf(cluster, to);
   await settleFollowers(cluster, group.spec.name);
   return 'stopped-clean';
 }
@@ -173,21 +198,4 @@ async function shutdownPosition(cluster: Cluster, name: string): Promise<bigint 
   } finally {
     await file.close();
   }
-}
-
-/** The record at the position included: replay has gone past it. */
-async function has(cluster: Cluster, name: string, position: bigint): Promise<boolean> {
-  const wait = { timeoutMs: SHIPPED_TIMEOUT_MS, intervalMs: 5, signal: cluster.stopSignal };
-  return withAdmin(cluster.admin(name), (client) =>
-    waitUntil(
-      cluster.services.clock,
-      { what: `${name} to have the last record`, ...wait },
-      async () => {
-        const { rows } = await client.query<{ at: string | null }>(
-          `SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::text AS at`,
-        );
-        return BigInt(rows[0]?.at ?? '0') > position ? true : undefined;
-      },
-    ),
-  ).catch(() => false);
 }

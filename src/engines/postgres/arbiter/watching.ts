@@ -1,5 +1,6 @@
 /** The two phases of a leader that is well: it is opened, then watched. */
 import { MeridianError } from '../../../kernel/errors.ts';
+import type { NodeName } from '../../../topology/node.ts';
 import { repointGlobals } from '../globals-era.ts';
 import { openGroup } from '../opening.ts';
 import { answersInTime } from './answering.ts';
@@ -79,13 +80,14 @@ export async function watchLeader(of: Leading): Promise<GroupEvent> {
   return 'silent';
 }
 
+/** Whoever votes alone, after a recovery by force, is not isolated. */
 function othersWell({ group, services: { cluster } }: Leading): boolean {
-  return [...group.voters].every(
-    (name) =>
-      name === group.leader ||
-      group.excluded.has(name) ||
-      (cluster.runs(name) && cluster.reaches(name) && cluster.node(name).launching === undefined),
+  const others = [...group.voters].filter(
+    (name) => name !== group.leader && !group.excluded.has(name),
   );
+  const well = (name: NodeName): boolean =>
+    cluster.runs(name) && cluster.reaches(name) && cluster.node(name).launching === undefined;
+  return others.length > 0 && others.every(well);
 }
 
 async function othersAnswer({ group, services: { cluster } }: Leading): Promise<boolean> {
