@@ -6,9 +6,10 @@ import { serversOf } from '../../src/verify/servers.ts';
 import { streamOf } from '../../src/verify/seed.ts';
 import { removeFolder, startBenchCluster, type BenchCluster } from '../cluster/start.ts';
 import { quantile } from '../cluster/figures.ts';
+import { Groups, NotRecovered } from '../cluster/groups.ts';
 import { versionsOf, type Versions } from '../cluster/versions.ts';
 import { Books, type Finding } from './books.ts';
-import { Killing, Looks, NotRecovered, type Kill } from './killing.ts';
+import { Killing, type Kill } from './killing.ts';
 import { Deck, leadersKilledBy } from './moves.ts';
 import type { KillsOptions } from './options.ts';
 import { readBack } from './reading.ts';
@@ -68,21 +69,21 @@ export class Campaign {
   }
 
   async #begin(cluster: BenchCluster): Promise<Running> {
-    const { platform, config, observer } = cluster;
+    const { platform, config } = cluster;
     const servers = await serversOf(platform, config.dataDirectory);
     const accounts = await openAccounts(cluster);
     const books = new Books(accounts.map(({ id, group }) => ({ account: id, group })));
     // Who goes on draws other moments than whoever began.
     const seed = this.#options.seed + this.#results.kills;
-    const groups = Object.values(observer.control.view.groups);
+    const groups = new Groups(cluster);
+    const [first = ''] = groups.names;
     const status = await platform.status();
-    const looks = new Looks(platform);
     return {
       ...{ cluster, accounts, books, causes: causesOf(status), epochs: epochsOf(status) },
-      versions: await versionsOf(servers, groups[0]?.leader ?? ''),
+      versions: await versionsOf(servers, (await groups.open(first)).leader),
       writers: new Writers(cluster, { books, accounts, seed }),
-      lanes: groups.map(({ name }) => ({
-        killing: new Killing(cluster, looks, name),
+      lanes: groups.names.map((name) => ({
+        killing: new Killing(platform, groups, name),
         deck: new Deck(streamOf(seed, name)),
       })),
     };

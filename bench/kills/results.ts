@@ -5,6 +5,7 @@
 import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Versions } from '../cluster/versions.ts';
+import { RESULTS } from '../cluster/results-folder.ts';
 import { spreadOf, type Spread } from '../cluster/figures.ts';
 import type { Finding } from './books.ts';
 import type { KillsOptions } from './options.ts';
@@ -58,8 +59,6 @@ export interface Summary {
   readonly from: string;
   readonly until: string;
 }
-
-export const RESULTS = join(import.meta.dirname, '..', '..', '..', 'bench', 'results');
 
 export class Results {
   readonly #name: string;
