@@ -33,6 +33,9 @@ const COMMANDS = {
       ? [format, lint, tests('unit,tidy,integration', [])]
       : [tests('unit,tidy,integration', args)],
   'test:unit': (args) => [tests('unit,tidy', args)],
+  'test:long': (args) => [
+    { name: 'long tests', args: [join(ROOT, 'dist/test/planted/campaign.js'), ...args] },
+  ],
   check: () => [format, lint, tests('tidy', [])],
   build: () => [],
   format: () => [{ name: 'format', args: [tool('prettier/bin/prettier.cjs'), '--write', '.'] }],

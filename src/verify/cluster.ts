@@ -22,6 +22,7 @@ import { Scope } from '../kernel/scope.ts';
 import type { Platform, StartPlatform } from '../platform-api.ts';
 import { gatewayDoor, libraryDoor, type Door } from './doors.ts';
 import { startFeedRelay, type FeedRelay } from './feed-relay.ts';
+import { SKEW_MAX_MS } from './nemesis/moves.ts';
 import type { Geography, VerifyOptions } from './options.ts';
 import { MIGRATIONS, TABLES } from './schema.ts';
 import type { RegionDoors } from './workloads/workload.ts';
@@ -74,7 +75,8 @@ export function declarationOf(
     survive: options.layout,
     rangesPerRegion: 2,
     latency: options.scale === 0 ? 'off' : { scale: options.scale },
-    engine: postgres({ fsync: false }),
+    // A server's clock may be moved from one end of what is injected to the other.
+    engine: postgres({ fsync: false, clockOffsetMaxMs: 2 * SKEW_MAX_MS }),
     migrations: join(folder, 'migrations'),
     tables: TABLES,
     app: { command: [process.execPath, appProgram], instancesPerRegion: 1, directory: folder },

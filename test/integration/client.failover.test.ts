@@ -42,7 +42,7 @@ describe('clients through the loss of a leader', () => {
     return Number(read.value.rows[0]?.coins);
   };
   const epoch = (client = us): number => client.control.view.groups[GROUP]?.epoch ?? 0;
-  const kill = async (name = LEADER): Promise<void> => {
+  const kill = async (name = us.control.view.groups[GROUP]?.leader ?? ''): Promise<void> => {
     process.kill(await pidOf(cluster, name), 'SIGKILL');
   };
   const reopened = async (before: number): Promise<void> => {
@@ -78,10 +78,13 @@ describe('clients through the loss of a leader', () => {
       return done;
     };
     const working = Promise.all(ids.map(worker));
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    await kill();
-    await reopened(before);
-    running = false;
+    try {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      await kill();
+      await reopened(before);
+    } finally {
+      running = false;
+    }
     const done = await working;
     assert.deepEqual(failures, []);
     const seen = await Promise.all(ids.map(coins));
@@ -118,10 +121,13 @@ describe('clients through the loss of a leader', () => {
       }
     };
     const working = Promise.all([1, 2, 3, 4].map(worker));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    await kill();
-    await reopened(before);
-    running = false;
+    try {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      await kill();
+      await reopened(before);
+    } finally {
+      running = false;
+    }
     await working;
     assert.deepEqual([await coins(from), await coins(to)], [100 - transfers, transfers]);
   });

@@ -13,7 +13,7 @@ import { judgePulse, newPulse } from '../../src/engines/postgres/arbiter/pulse.t
 const WELL: NodeFacts = {
   ...{ leads: false, runs: true, starting: false, reached: true, whole: true, excluded: false },
   ...{ endings: 0, open: true, dispensable: false, upstreamWell: true },
-  ...{ silentMs: 0, strandedMs: 0 },
+  ...{ silentMs: 0, strandedMs: 0, outrun: false },
 };
 
 const facts: fc.Arbitrary<NodeFacts> = fc.record({
@@ -29,6 +29,7 @@ const facts: fc.Arbitrary<NodeFacts> = fc.record({
   upstreamWell: fc.boolean(),
   silentMs: fc.nat(2 * SILENT_MAX_MS),
   strandedMs: fc.nat(2 * STRANDED_MAX_MS),
+  outrun: fc.boolean(),
 });
 
 const due = (change: Partial<NodeFacts>): string => judgeNode({ ...WELL, ...change });
@@ -65,6 +66,7 @@ describe('what is due for a node', () => {
     ['one that hangs', { silentMs: SILENT_MAX_MS + 1 }, 'end'],
     ['one that does not stream yet', { strandedMs: 100 }, 'wait'],
     ['one that has forked', { strandedMs: STRANDED_MAX_MS + 1 }, 'rebuild'],
+    ['one whose upstream has no log that old', { strandedMs: 100, outrun: true }, 'rebuild'],
     ['one whose upstream is lost', { upstreamWell: false }, 'wait'],
     ['one whose files are gone', { runs: false, whole: false }, 'rebuild'],
     ['… with nobody to clone it from', { runs: false, whole: false, open: false }, 'wait'],
@@ -95,7 +97,7 @@ describe('what is due for a node', () => {
         assert.ok(!seen.leads && seen.reached);
         assert.ok(seen.open || seen.dispensable);
         // For a reason.
-        const forked = seen.runs && seen.strandedMs > STRANDED_MAX_MS;
+        const forked = seen.runs && (seen.outrun || seen.strandedMs > STRANDED_MAX_MS);
         assert.ok(seen.excluded || !seen.whole || forked || (!seen.runs && seen.endings >= 4));
       }),
       { numRuns: 1_000 },

@@ -22,8 +22,8 @@ export interface MoveKind {
   readonly kinds: readonly [FaultKind, ...FaultKind[]];
   /** Touches a place: with region survival every group has a voter there. */
   readonly place: boolean;
-  /** There are non-voters, or it needs none. */
-  readonly needs?: 'non-voter';
+  /** What must be there: non-voters, or voters in the zones of one region. */
+  readonly needs?: 'non-voter' | 'zones';
   steps(aim: Aim): readonly Step[];
 }
 
@@ -238,6 +238,25 @@ const partitions: readonly MoveKind[] = [
       pause(aim, 0, 400),
       { do: 'heal', only: 'cut' },
       pause(aim, 1_500, 3_500),
+      heal,
+    ],
+  },
+  {
+    // The arbiter reaches everybody, so a successor is elected; but no voter can follow it, so it must
+    // not open. If it did, what it served would be lost with it: the other two can go on without it.
+    name: 'a successor that nobody confirms, and its loss',
+    kinds: ['partition', 'kill'],
+    place: true,
+    needs: 'zones',
+    steps: (aim) => [
+      { do: 'separate', who: follower(aim) },
+      pause(aim, 600, 1_500),
+      kill(leader(aim), 'node'),
+      { do: 'await-open', group: aim.group, timeoutMs: 2_500 },
+      pause(aim, 300, 900),
+      kill(leader(aim), 'node'),
+      { do: 'heal', only: 'separate' },
+      pause(aim, 1_500, 3_000),
       heal,
     ],
   },

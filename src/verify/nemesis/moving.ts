@@ -12,6 +12,7 @@ import type { Servers } from '../servers.ts';
 import type { Injections } from './injections.ts';
 import type { PlannedMove } from './plan.ts';
 import {
+  betweenVoters,
   cutsOf,
   ledBy,
   ledIn,
@@ -86,6 +87,9 @@ export class Moving {
       case 'slow':
         await this.#disturb(step);
         return true;
+      case 'separate':
+        await this.#separate(step);
+        return true;
       case 'skew':
         await this.#skew(step);
         return true;
@@ -147,6 +151,18 @@ export class Moving {
             : { action: 'slow', target, addMs: step.addMs };
         await this.#inject(step.do, request, struck);
       }
+    }
+  }
+
+  async #separate(step: Extract<Step, { readonly do: 'separate' }>): Promise<void> {
+    const scene = this.#stage.scene();
+    for (const { from, to } of betweenVoters(scene, step.who)) {
+      const struck = ledIn(scene, [from]);
+      await this.#inject(
+        'separate',
+        { action: 'partition', target: { kind: 'link', from, to } },
+        struck,
+      );
     }
   }
 

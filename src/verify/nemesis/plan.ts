@@ -87,6 +87,7 @@ function draw(
 
 function fits({ kinds, needs }: MoveKind, wanted: PlanFor): boolean {
   if (needs === 'non-voter' && !wanted.nonVoters) return false;
+  if (needs === 'zones' && wanted.layout !== 'zone') return false;
   return kinds.every((kind) => wanted.faults.includes(kind));
 }
 

@@ -73,6 +73,24 @@ export function cutsOf(
   });
 }
 
+/** The zone of whom, with that of each other voter of its group. */
+export function betweenVoters(
+  scene: Scene,
+  who: Who,
+): readonly { readonly from: ChaosPlace; readonly to: ChaosPlace }[] {
+  if (!('group' in who)) return [];
+  const voters = sorted(scene.view.groups[who.group]).filter(({ kind }) => kind === 'voter');
+  return nodesOf(scene, who).flatMap((one) =>
+    voters
+      .filter(({ name }) => name !== one.name)
+      .map((other) => ({ from: zoneOf(one), to: zoneOf(other) })),
+  );
+}
+
+function zoneOf({ locality: { region, zone } }: RoutedNode): ChaosPlace {
+  return { region, zone };
+}
+
 function elsewhere(regions: readonly Region[], place: ChaosPlace): ChaosPlace[] {
   const others = regions.filter(({ name }) => name !== place.region);
   const zones = regions.find(({ name }) => name === place.region)?.zones ?? [];

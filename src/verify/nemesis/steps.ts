@@ -34,6 +34,8 @@ export type Step =
     }
   /** Cuts the zone (with region survival: the region) of whom off from everybody. */
   | { readonly do: 'cut'; readonly who: Who; readonly way: 'both' | 'out' | 'in' }
+  /** Cuts the zone of whom off from those of its group's other voters, and from nobody else. */
+  | { readonly do: 'separate'; readonly who: Who }
   | { readonly do: 'slow'; readonly who: Who; readonly addMs: number }
   | { readonly do: 'skew'; readonly who: Who; readonly offsetMs: number }
   /** Library clients beside whom hear of no new leader, until the next `hear` or the end of the move. */
@@ -53,7 +55,7 @@ export type Step =
   /** Cancels commits that wait for their quorum, as an administrator may. */
   | { readonly do: 'cancel-waits'; readonly group: string; readonly forMs: number }
   /** What this move has in force, or only what was done by one kind of step. */
-  | { readonly do: 'heal'; readonly only?: 'kill' | 'stop' | 'cut' };
+  | { readonly do: 'heal'; readonly only?: 'kill' | 'stop' | 'cut' | 'separate' };
 
 export interface Move {
   readonly name: string;
@@ -70,6 +72,8 @@ export function describeStep(step: Step): string {
       return `${step.do} ${describeWho(step.who)} (${step.as})`;
     case 'cut':
       return `cut off ${describeWho(step.who)}'s place${step.way === 'both' ? '' : `, ${step.way} only`}`;
+    case 'separate':
+      return `separate ${describeWho(step.who)} from the other voters`;
     case 'slow':
       return `slow ${describeWho(step.who)}'s place by ${String(step.addMs)} ms`;
     case 'skew':

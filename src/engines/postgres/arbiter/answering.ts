@@ -5,13 +5,17 @@ import type { Cluster } from '../cluster.ts';
 /** A busy one answers within it, a hung one never. */
 const ANSWER_TIMEOUT_MS = 700;
 
-export async function answersInTime(cluster: Cluster, name: string): Promise<boolean> {
+export async function answersInTime(
+  cluster: Cluster,
+  name: string,
+  timeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<boolean> {
   const asked = withAdmin(cluster.admin(name), (client) => client.query('SELECT 1'), {
-    statementTimeoutMs: ANSWER_TIMEOUT_MS,
+    statementTimeoutMs: timeoutMs,
   }).then(
     () => true,
     () => false,
   );
-  const late = cluster.services.clock.sleep(ANSWER_TIMEOUT_MS).then(() => false);
+  const late = cluster.services.clock.sleep(timeoutMs).then(() => false);
   return Promise.race([asked, late]);
 }

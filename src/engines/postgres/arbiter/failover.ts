@@ -17,6 +17,8 @@ import { ensureRunning } from './running.ts';
 
 /** Crash recovery of a leader takes a fraction of a second; what takes longer is succeeded. */
 const RESTART_PATIENCE_MS = 4_000;
+/** With a whole cluster starting on a few cores a connection may take seconds. */
+const START_ANSWER_MS = 10_000;
 /** Between two tries while there is no quorum. */
 const AGAIN_MS = 250;
 
@@ -25,10 +27,13 @@ export async function restartLeader(of: Leading): Promise<GroupEvent> {
   const { cluster } = of.services;
   closeFor(of);
   if (!cluster.reaches(group.leader)) return 'does-not-come';
-  if (cluster.runs(group.leader))
-    return (await answersInTime(cluster, group.leader)) ? 'answers' : 'does-not-come';
   // At a start there is no hurry, and nobody who could lead instead: all are just starting.
-  const patience = of.cause === 'started' ? {} : { patienceMs: RESTART_PATIENCE_MS };
+  const starting = of.cause === 'started';
+  if (cluster.runs(group.leader) && cluster.node(group.leader).launching === undefined) {
+    const timeoutMs = starting ? START_ANSWER_MS : undefined;
+    return (await answersInTime(cluster, group.leader, timeoutMs)) ? 'answers' : 'does-not-come';
+  }
+  const patience = starting ? {} : { patienceMs: RESTART_PATIENCE_MS };
   try {
     await ensureRunning(cluster, group.leader, patience);
     return 'answers';

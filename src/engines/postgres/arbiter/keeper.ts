@@ -16,6 +16,7 @@ import { settleFollowers } from './following.ts';
 import { judgeNode, STRANDED_MAX_MS, type NodeDue, type NodeFacts } from './node-judgement.ts';
 import { rebuild } from './rebuild.ts';
 import { ensureRunning } from './running.ts';
+import { isOutrun } from './wal-kept.ts';
 
 const BACKOFF = { baseMs: 100, maxMs: 5_000 };
 /** After something changed, until all is well; then seldom, since each look is a connection. */
@@ -129,9 +130,12 @@ class Keeper {
     const stranded = looks && !silent && !streams && facts.upstreamWell;
     this.#strandedSinceMs = stranded ? (this.#strandedSinceMs ?? nowMs) : undefined;
     const strandedMs = this.#strandedSinceMs === undefined ? 0 : nowMs - this.#strandedSinceMs;
+    // Not at the first look: a receiver takes a moment to come after its upstream.
+    const asked = strandedMs > 0 && upstream !== undefined;
     return {
       ...facts,
       silentMs: this.#silentSinceMs === undefined ? 0 : nowMs - this.#silentSinceMs,
+      outrun: asked && (await isOutrun(this.#cluster, name, upstream)),
       // A receiver that is new may be the one that stays: the next look tells.
       strandedMs: typeof receiver === 'number' ? Math.min(strandedMs, STRANDED_MAX_MS) : strandedMs,
     };

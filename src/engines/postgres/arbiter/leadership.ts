@@ -39,6 +39,7 @@ export class Leadership implements Leading, GroupArbiter {
   lastChange: LeaderChange | undefined;
   readonly changes = new Map<string, number>();
   failure: MeridianError | undefined;
+  quorumLost = false;
   #failedRounds = 0;
   #everOpen = false;
   readonly #opened: Promise<void>;
@@ -127,6 +128,8 @@ export class Leadership implements Leading, GroupArbiter {
       this.previous = this.group.leader;
     }
     this.phase = next;
+    if (next === 'no-quorum') this.quorumLost = true;
+    else if (next === 'promoting' || next === 'open') this.quorumLost = false;
     if (next === before) return;
     const { name } = this.group.spec;
     log.info('leadership', { group: name, from: before, event, to: next, cause: this.cause });

@@ -37,4 +37,6 @@ export interface Leading {
   readonly changes: Map<string, number>;
   /** The last failure that came in the way of opening. */
   failure: MeridianError | undefined;
+  /** Nobody could be elected, and that has not changed since: true in the tries in between, too. */
+  readonly quorumLost: boolean;
 }

@@ -22,6 +22,8 @@ export interface NodeFacts {
   readonly silentMs: number;
   /** It answers, its upstream is well, and it does not stream from it for so long. */
   readonly strandedMs: number;
+  /** What it needs next is not kept where it should stream from. */
+  readonly outrun: boolean;
 }
 
 export type NodeDue =
@@ -51,6 +53,6 @@ export function judgeNode(facts: NodeFacts): NodeDue {
   if (facts.silentMs > SILENT_MAX_MS) return 'end';
   if (facts.silentMs > 0) return 'wait';
   if (!facts.open) return 'wait';
-  if (facts.strandedMs > STRANDED_MAX_MS) return 'rebuild';
+  if (facts.outrun || facts.strandedMs > STRANDED_MAX_MS) return 'rebuild';
   return facts.strandedMs > 0 || !facts.upstreamWell ? 'wait' : 'nothing';
 }

@@ -11,14 +11,14 @@ export function operationOf(of: Leading, cluster: Cluster): GroupOperation | und
   const shared = { phase, cause, sinceMs };
   const voters = [...group.voters];
   const there = voters.filter((name) => cluster.reaches(name) && cluster.runs(name));
-  if (phase === 'no-quorum' && there.length === 0) {
+  if (of.quorumLost && there.length === 0) {
     return {
       ...shared,
       kind: 'region-lost',
       detail: `none of its voters can be reached: ${voters.join(', ')}`,
     };
   }
-  if (phase === 'no-quorum') return { ...shared, kind: 'no-quorum', detail };
+  if (of.quorumLost) return { ...shared, kind: 'no-quorum', detail };
   if (of.switchover !== undefined) {
     return { ...shared, kind: 'switchover', detail: `to ${of.switchover.to}` };
   }

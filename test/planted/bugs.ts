@@ -1,0 +1,142 @@
+/**
+ * Bugs that each lost somebody's data once, as changes to the compiled platform. The platform itself has
+ * no switch for them: a copy of it is bent (plant.ts), and `meridian verify` has to notice.
+ *
+ * A change names the text that it replaces. When that text is gone the test fails, and the bug has to
+ * be planted anew where its guard has moved to.
+ */
+import type { SurvivalGoal } from '../../src/topology/survival.ts';
+
+export interface PlantedBug {
+  readonly name: string;
+  /** What a programmer may have thought. */
+  readonly story: string;
+  readonly changes: readonly Change[];
+  /** The layouts that have what the bug is about; the first is tried first. */
+  readonly layouts: readonly [SurvivalGoal, ...SurvivalGoal[]];
+}
+
+export interface Change {
+  /** Below dist/src. */
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+const BARRIER = 'await quorumCommit(cluster, group, {';
+/** A commit of the new epoch that waits for one disk, where the condition holds. */
+const localBarrier = (condition: string): Change => ({
+  file: 'engines/postgres/opening.js',
+  from: BARRIER,
+  to: `if (${condition}) {
+            await client.query('SET synchronous_commit = local');
+            await client.query('UPDATE meridian.group_state SET epoch = $1', [epoch]);
+        } else ${BARRIER}`,
+});
+
+const BOTH = ['zone', 'region'] as const;
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'no-barrier',
+    story: 'Whoever is promoted leads: it need not wait for another voter before it serves.',
+    changes: [localBarrier('group.unconfirmed.size > 0')],
+    layouts: BOTH,
+  },
+  {
+    name: 'no-barrier-after-restart',
+    story: 'A leader that was started in place has all its data: it may serve at once.',
+    changes: [localBarrier('group.unconfirmed.size === 0')],
+    layouts: BOTH,
+  },
+  {
+    name: 'one-fenced',
+    story: 'One standby is enough to go on with: no need to ask the other one.',
+    changes: [
+      {
+        file: 'engines/postgres/arbiter/failover.js',
+        from: '.filter((name) => name !== group.leader);\n    const candidates',
+        to: '.filter((name) => name !== group.leader).slice(0, 1);\n    const candidates',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'old-data',
+    story: 'The old leader has all the data but the last bit: it may follow without a clone.',
+    changes: [
+      {
+        file: 'engines/postgres/arbiter/failover.js',
+        from: '{ leader: election.winner, excluded: [old] }',
+        to: '{ leader: election.winner, excluded: [] }',
+      },
+      // The second guard: one that has forked is cloned once it is told from one that is late.
+      {
+        file: 'engines/postgres/arbiter/node-judgement.js',
+        from: 'if (facts.outrun || facts.strandedMs > STRANDED_MAX_MS)',
+        to: 'if (facts.outrun)',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'commit-lowered',
+    story: 'Commits are so much quicker when they wait for the local disk alone.',
+    changes: [
+      {
+        file: 'engines/postgres/closing.js',
+        from: "'SET LOCAL synchronous_commit = on; COMMIT'",
+        to: "'SET LOCAL synchronous_commit = local; COMMIT'",
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'cancelled-wait',
+    story: 'The server said COMMIT, so it is committed; it was only a warning.',
+    changes: [
+      {
+        file: 'engines/postgres/closing.js',
+        from: 'waitCancelled = true;',
+        to: 'waitCancelled = false;',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'lease-ignored',
+    story: 'A leader knows that it leads: strong reads need not look at the lease.',
+    changes: [
+      {
+        file: 'engines/postgres/schema-lease.js',
+        from: 'OR v.lease_until <= meridian.clock() THEN',
+        to: 'OR false THEN',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'streams-from-leader',
+    story: 'A non-voter is fresher when it streams from the leader itself.',
+    changes: [
+      {
+        file: 'engines/postgres/arbiter/upstreams.js',
+        from: 'const hosts = fit.length > 0 ? fit : followers;',
+        to: 'const hosts = [leader];',
+      },
+    ],
+    layouts: ['zone'],
+  },
+  {
+    name: 'rolled-back-after-decision',
+    story: 'A transaction that has lost its caller is rolled back: nobody waits for it.',
+    changes: [
+      {
+        file: 'engines/recovery.js',
+        from: 'port.finish(group, gid, decision)',
+        to: "port.finish(group, gid, 'abort')",
+      },
+    ],
+    layouts: BOTH,
+  },
+];
