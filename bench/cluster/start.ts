@@ -28,10 +28,10 @@ export interface BenchClusterStart {
   readonly onProgress: (line: string) => void;
 }
 
-const withDefaults: StartPlatform = (config, options) => {
-  const { fsync } = DEFAULTS.engine.options;
-  const engine = { ...config.engine, options: { ...config.engine.options, fsync } };
-  return startPlatform({ ...config, engine }, options);
+const withDefaults: StartPlatform = (config, start) => {
+  const { fsync, clockOffsetMaxMs } = DEFAULTS.engine.options;
+  const options = { ...config.engine.options, fsync, clockOffsetMaxMs };
+  return startPlatform({ ...config, engine: { ...config.engine, options } }, start);
 };
 
 export async function startBenchCluster(start: BenchClusterStart): Promise<BenchCluster> {
