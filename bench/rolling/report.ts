@@ -1,15 +1,7 @@
 /** What a run of rolling restarts showed, and whether it passed. Pure. */
 import type { Summary } from '../../examples/bank/load/report.ts';
+import type { Second } from '../bank/load.ts';
 import { KINDS, type Kind, type Sample } from './processes.ts';
-
-/** One second of the driver's own count. */
-export interface Second {
-  readonly atMs: number;
-  readonly answered: number;
-  readonly p99Ms: number;
-  /** Since the beginning. */
-  readonly errors: number;
-}
 
 export interface RestartDone {
   readonly what: 'apps' | 'gateways';

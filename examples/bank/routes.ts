@@ -45,6 +45,9 @@ type Write<Body> = FastifyRequest<{ Params: Account; Body: Body }>;
 export function buildServer(db: MeridianClient, options: BankServerOptions): FastifyInstance {
   const server = fastify({
     bodyLimit: 64 * 1024,
+    // While it closes, what arrives on connections that are still open is answered like any other.
+    // Fastify's own refusal would say neither whether anything happened nor whether to come back.
+    return503OnClosing: false,
     // A number sent as text is the caller's mistake, and so is a field nobody reads.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   });

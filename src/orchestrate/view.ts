@@ -62,8 +62,10 @@ export async function viewFor(sources: ViewSources, from: Locality): Promise<Rou
       };
     }),
   );
+  // One without a port waits for its next start: there is nowhere to send to.
+  const reachable = sources.appServers.filter(({ address }) => address.port !== 0);
   const appServers = await Promise.all(
-    sources.appServers.map(async (server): Promise<RoutedAppServer> => ({
+    reachable.map(async (server): Promise<RoutedAppServer> => ({
       name: server.name,
       instance: server.instance,
       locality: server.locality,

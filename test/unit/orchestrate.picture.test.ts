@@ -97,6 +97,18 @@ describe("a subscriber's view", () => {
     });
   });
 
+  test('an app server that waits for its next start has no port, and is not in it', async () => {
+    const [server] = sources().appServers;
+    assert.ok(server !== undefined);
+    const waiting = { ...server, instance: 'eu-west.1#2', address: { host: '127.0.0.1', port: 0 } };
+    const changed = sources({ appServers: [waiting, server] });
+    const view = await viewFor(changed, { region: 'us-east', zone: 'a' });
+    assert.deepEqual(
+      view.appServers.map(({ instance }) => instance),
+      ['eu-west.0#1'],
+    );
+  });
+
   test('a link that cannot be made fails the view rather than leaving a node out', async () => {
     const link = (): Promise<never> => Promise.reject(new Error('no link'));
     await assert.rejects(viewFor(sources({ link }), { region: 'us-east', zone: 'a' }), /no link/);

@@ -25,8 +25,29 @@ export type Answer =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'failed'; readonly code: string; readonly outcome: 'none' | 'unknown' };
 
-/** Counters that each server reports about itself, by code. */
-export type ReportRetries = (server: string, retries: Readonly<Record<string, number>>) => void;
+/** An answer that is neither done nor the business's no. */
+export interface Fault {
+  readonly status: number;
+  readonly code: string;
+  /** What it advises; null: nothing. */
+  readonly retry: string | null;
+  readonly outcome: 'none' | 'unknown';
+  /** It says in a header when to come back. */
+  readonly retryAfter: boolean;
+  /** Its request may be sent again whatever became of it: it has a key, or reads. */
+  readonly repeatable: boolean;
+}
+
+/** What answers, and their absence, tell beside what they are. */
+export interface Reports {
+  /** Counters that each server reports about itself, by code. */
+  readonly noteRetries: (server: string, retries: Readonly<Record<string, number>>) => void;
+  readonly noteFault: (fault: Fault) => void;
+  /** No answer came, or only a part of one. */
+  readonly noteLoss: (region: string, code: string) => void;
+}
+
+const NO_REPORTS: Reports = { noteRetries: () => {}, noteFault: () => {}, noteLoss: () => {} };
 
 /** About 20 seconds in all, beside the waits for answers. */
 const REPEATS_MAX = 10;
@@ -38,12 +59,12 @@ const GATEWAY_TIMEOUT_MS = 8_000;
 
 export class GatewayClients {
   readonly #pools: ReadonlyMap<string, Pool>;
-  readonly #reportRetries: ReportRetries;
+  readonly #reports: Reports;
   /** Writes sent again because their outcome was not known. */
   repeats = 0;
 
-  constructor(gateways: ReadonlyMap<string, string>, reportRetries: ReportRetries = () => {}) {
-    this.#reportRetries = reportRetries;
+  constructor(gateways: ReadonlyMap<string, string>, reports: Reports = NO_REPORTS) {
+    this.#reports = reports;
     this.#pools = new Map(
       [...gateways].map(([region, url]) => [
         region,
@@ -74,14 +95,20 @@ export class GatewayClients {
       });
       const text = await response.body.text();
       this.#noteRetries(response.headers);
-      return answerOf(response.statusCode, text, response.headers['meridian-token']);
+      const answer = answerOf(response.statusCode, text, response.headers['meridian-token']);
+      if (answer.kind === 'failed') {
+        const retryAfter = response.headers['retry-after'] !== undefined;
+        const repeatable = method === 'GET' || idempotencyKey !== undefined;
+        const { code, outcome } = answer;
+        const facts = { code, outcome, retryAfter, repeatable };
+        this.#reports.noteFault({ status: response.statusCode, retry: adviceOf(text), ...facts });
+      }
+      return answer;
     } catch (error) {
       const { code } = error as { code?: unknown };
-      return {
-        kind: 'failed',
-        code: typeof code === 'string' ? code : 'NETWORK',
-        outcome: 'unknown',
-      };
+      const text = typeof code === 'string' ? code : 'NETWORK';
+      this.#reports.noteLoss(region, text);
+      return { kind: 'failed', code: text, outcome: 'unknown' };
     }
   }
 
@@ -109,7 +136,7 @@ export class GatewayClients {
     const server = headers['bank-server'];
     const retries = headers['bank-retries'];
     if (typeof server !== 'string' || typeof retries !== 'string') return;
-    this.#reportRetries(server, JSON.parse(retries) as Record<string, number>);
+    this.#reports.noteRetries(server, JSON.parse(retries) as Record<string, number>);
   }
 }
 
@@ -135,6 +162,11 @@ export function answerOf(
     code: typeof error?.code === 'string' ? error.code : `HTTP_${String(status)}`,
     outcome: error?.outcome === 'none' ? 'none' : 'unknown',
   };
+}
+
+function adviceOf(text: string): string | null {
+  const error = parseObject(text)?.['error'] as { retry?: unknown } | undefined;
+  return typeof error?.retry === 'string' ? error.retry : null;
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -32,8 +32,16 @@ const COUNTRIES = ['US', 'CA', 'BR', 'IE', 'DE', 'FR', 'IN', 'JP', 'SG', 'AU', '
 export async function drive(options: DriveOptions, parts: DriveParts): Promise<Summary> {
   const regions = [...parts.platform.gateways.keys()];
   const tally = new Tally(regions);
-  const clients = new GatewayClients(parts.platform.gateways, (server, retries) => {
-    tally.noteRetries(server, retries);
+  const clients = new GatewayClients(parts.platform.gateways, {
+    noteRetries: (server, retries) => {
+      tally.noteRetries(server, retries);
+    },
+    noteFault: (fault) => {
+      tally.noteFault(fault);
+    },
+    noteLoss: (region, code) => {
+      tally.noteLoss({ region, code, atMs: Date.now() });
+    },
   });
   const databases = await connectRegions(parts.platform, 'drive');
   const books: PerformParts = {

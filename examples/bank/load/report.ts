@@ -1,7 +1,7 @@
 /** The summary: for programs one JSON object, for people a table. Pure. */
 import type { Comparison, Mismatch } from './ledger.ts';
 import type { RequestClass } from './mix.ts';
-import { count, total, type Tally } from './tally.ts';
+import { count, total, type CountedFault, type Loss, type Tally } from './tally.ts';
 
 /** Fewer samples than this don't carry a 99th percentile. */
 export const SAMPLES_ENOUGH = 500;
@@ -37,6 +37,11 @@ export interface Summary {
   readonly retries: number;
   /** As the servers counted, failed requests included. */
   readonly retriesByCode: Readonly<Record<string, number>>;
+  /** What was answered instead, of requests that were sent again too. */
+  readonly faults: readonly CountedFault[];
+  /** The first of those that were not answered at all. */
+  readonly losses: readonly Loss[];
+  readonly lossesTotal: number;
   readonly balanced: boolean;
   readonly accounts: number;
   readonly unknownOutcomes: { readonly applied: number; readonly absent: number };
@@ -87,6 +92,9 @@ export function summarize(run: RunFacts, tally: Tally, comparison: Comparison): 
     refused: sumOf(classes, 'refused'),
     retries: sumOf(classes, 'retries'),
     retriesByCode: Object.fromEntries(tally.retriesByCode),
+    faults: tally.faults,
+    losses: tally.losses,
+    lossesTotal: tally.lossesTotal,
     balanced: comparison.mismatches.length === 0,
     accounts: comparison.accounts,
     unknownOutcomes: { applied: comparison.unknownApplied, absent: comparison.unknownAbsent },

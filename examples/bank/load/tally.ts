@@ -1,4 +1,5 @@
 /** Counts of a run, by region and class, and the recent seconds for the progress line. No IO. */
+import type { Fault } from './client.ts';
 import { Samples } from './latency.ts';
 import { REQUEST_CLASSES, type RequestClass } from './mix.ts';
 
@@ -26,6 +27,21 @@ export interface Outcome {
     | { readonly kind: 'failed'; readonly code: string };
 }
 
+export interface CountedFault extends Fault {
+  readonly times: number;
+}
+
+/** A request that was not answered. */
+export interface Loss {
+  readonly region: string;
+  readonly code: string;
+  /** Since 1970: when that was noticed. */
+  readonly atMs: number;
+}
+
+/** More are counted, and not kept. */
+const LOSSES_MAX = 2_000;
+
 export interface RecentPart {
   readonly answered: number;
   readonly p50: number | null;
@@ -38,6 +54,9 @@ export class Tally {
   readonly retriesByCode = new Map<string, number>();
   readYourWritesChecks = 0;
   readYourWritesViolations = 0;
+  readonly losses: Loss[] = [];
+  lossesTotal = 0;
+  readonly #faults = new Map<string, CountedFault>();
   readonly #byKey = new Map<string, ClassTally>();
   readonly #recent = new Samples();
   readonly #lastRetries = new Map<string, Readonly<Record<string, number>>>();
@@ -87,6 +106,21 @@ export class Tally {
       highest[code] = Math.max(before, value);
     }
     this.#lastRetries.set(server, highest);
+  }
+
+  /** Of every answer, those of requests that were sent again too. */
+  noteFault(fault: Fault): void {
+    const key = JSON.stringify(fault);
+    this.#faults.set(key, { ...fault, times: (this.#faults.get(key)?.times ?? 0) + 1 });
+  }
+
+  noteLoss(loss: Loss): void {
+    this.lossesTotal += 1;
+    if (this.losses.length < LOSSES_MAX) this.losses.push(loss);
+  }
+
+  get faults(): readonly CountedFault[] {
+    return [...this.#faults.values()];
   }
 
   get errors(): number {

@@ -8,10 +8,10 @@ import type { Stage } from './moving.ts';
 import type { Scene } from './scene.ts';
 
 export async function stageOn(
-  cluster: VerifyCluster,
+  cluster: Pick<VerifyCluster, 'platform' | 'config' | 'observer' | 'placed'>,
   parts: {
     readonly clock: Clock;
-    readonly recorder: Recorder;
+    readonly recorder: Pick<Recorder, 'nowMs'>;
     readonly servers: Servers;
     readonly signal: AbortSignal;
   },

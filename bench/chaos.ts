@@ -1,0 +1,173 @@
+/**
+ * The bank under its load while every kind of fault strikes, from a seed: is each refusal one that a
+ * client can do something with, does the ledger balance in the end, is anything left behind?
+ *
+ *   npm run bench -- chaos --for 10m [--layout zone|region] [--seed 1] [--rate 100]
+ *
+ * The faults are those of `meridian verify --faults all`. The driver's clients repeat writes of unknown
+ * outcome with their keys, and nothing else; what they were refused is counted by status, code and
+ * advice. Fails (exit code 1) on a refusal that says neither when to come back nor may be repeated, on a
+ * request without an answer whose gateway was not killed, on an account that does not balance, on what
+ * does not recover or outlives the platform and, over ten minutes or more, on processes that grow.
+ * Result: bench/results/chaos-<layout>.json. Linux only: memory is read from /proc.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parseArgs } from 'node:util';
+import { createFileLog } from '../src/cli/file-log.ts';
+import { parseDuration } from '../src/cli/duration.ts';
+import type { ResolvedConfig } from '../src/config/resolved.ts';
+import { systemClock } from '../src/kernel/clock.ts';
+import { startPlatform, type Platform } from '../src/platform.ts';
+import { SKEW_MAX_MS } from '../src/verify/nemesis/moves.ts';
+import { serversOf } from '../src/verify/servers.ts';
+import { ownBank } from './bank/declaration.ts';
+import { startLoad } from './bank/load.ts';
+import { strike } from './chaos/faults.ts';
+import { countsBy, failuresOf, type ChaosRun } from './chaos/judging.ts';
+import { RESULTS } from './cluster/results-folder.ts';
+import { versionsOf, type Versions } from './cluster/versions.ts';
+import { sampleProcesses, type Sample } from './rolling/processes.ts';
+import { judgeGrowth } from './rolling/report.ts';
+
+const SAMPLE_EVERY_MS = 15_000;
+const POLL_MS = 200;
+
+const { values } = parseArgs({
+  options: {
+    for: { type: 'string', default: '10m' },
+    layout: { type: 'string', default: 'zone' },
+    seed: { type: 'string', default: '1' },
+    rate: { type: 'string', default: '100' },
+  },
+});
+const { layout, rate } = values;
+if (layout !== 'zone' && layout !== 'region') throw new Error('--layout: expected zone or region');
+const forMs = parseDuration(values.for);
+const seed = Number(values.seed);
+if (!Number.isSafeInteger(seed)) throw new Error('--seed: expected a whole number');
+
+const say = (line: string): void => {
+  console.log(`${new Date(systemClock.now()).toISOString().slice(11, 19)} ${line}`);
+};
+
+async function keepSampling(ended: AbortSignal): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  while (!ended.aborted) {
+    samples.push(await sampleProcesses());
+    await systemClock.sleep(SAMPLE_EVERY_MS, ended).catch(() => {});
+  }
+  return samples;
+}
+
+/** Load and faults; the driver reads the accounts when everything has recovered. */
+async function loadAndStrike(
+  platform: Platform,
+  config: ResolvedConfig,
+  pauseFile: string,
+): Promise<Omit<ChaosRun, 'leftBehind'>> {
+  const lag = monitorEventLoopDelay();
+  lag.enable();
+  const before = await sampleProcesses();
+  const args = ['--for', `${String(forMs)}ms`, '--rate', rate, '--seed', values.seed];
+  const load = startLoad(platform, [...args, '--pause-before-verify', pauseFile], say);
+  process.once('SIGINT', () => {
+    load.end();
+  });
+  const [loaded, sampled] = [new AbortController(), new AbortController()];
+  let ended = false;
+  void load.summary.finally(() => (ended = true)).catch(() => {});
+  const paused = (async () => {
+    while (!ended && !existsSync(pauseFile)) await systemClock.sleep(POLL_MS);
+    loaded.abort();
+  })();
+  await load.begun;
+  const sampling = keepSampling(sampled.signal);
+  try {
+    const struck = await strike(platform, config, {
+      ...{ seed, forMs, signal: loaded.signal },
+      onMove: say,
+    });
+    await paused;
+    say('everything is healed; comparing accounts');
+    const after = await sampleProcesses();
+    await rm(pauseFile, { force: true });
+    const summary = await load.summary;
+    sampled.abort();
+    const inMs = (nanoseconds: number): number => Math.round(nanoseconds / 1e6);
+    return {
+      ...{ summary, struck, before, after, samples: await sampling },
+      lag: { p99Ms: inMs(lag.percentile(99)), maxMs: inMs(lag.max) },
+    };
+  } finally {
+    sampled.abort();
+    load.end();
+  }
+}
+
+/** Whatever has to do with the folder, when nothing should. */
+async function survivors(directory: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes(directory)) found.push(command.replaceAll('\0', ' ').trim());
+  }
+  return found;
+}
+
+function report(run: ChaosRun, versions: Versions, failures: readonly string[]): object {
+  const { summary, struck } = run;
+  const { faults, losses, mismatches, classes, ...rest } = summary;
+  return {
+    ...{ layout, seed, seconds: Math.round(forMs / 1_000), versions, failures },
+    measuredAt: new Date(systemClock.now()).toISOString(),
+    moves: { played: struck.played, failed: struck.failed },
+    injected: countsBy(struck.injected, ({ kind }) => kind),
+    refusals: faults,
+    unanswered: countsBy(losses, ({ code }) => code),
+    supervisorLagMs: { p99: run.lag.p99Ms, max: run.lag.maxMs },
+    load: { ...rest, mismatches, classes },
+    processes: judgeGrowth(run.samples),
+  };
+}
+
+const { config: declared, directory } = await ownBank();
+const config: ResolvedConfig = {
+  ...declared,
+  survive: layout,
+  engine: {
+    ...declared.engine,
+    // As far as the nemesis moves them.
+    options: { ...declared.engine.options, clockOffsetMaxMs: 2 * SKEW_MAX_MS },
+  },
+};
+const file = join(directory, 'supervisor.log');
+const log = createFileLog({ file, level: 'info', clock: systemClock });
+let passed = false;
+try {
+  const platform = await startPlatform(config, { fresh: true, log, onProgress: say });
+  let run: Omit<ChaosRun, 'leftBehind'>;
+  let versions: Versions;
+  try {
+    const servers = await serversOf(platform, config.dataDirectory);
+    versions = await versionsOf(servers, (await platform.status()).groups[0]?.leader ?? '');
+    run = await loadAndStrike(platform, config, join(directory, 'loaded'));
+  } finally {
+    await platform.stop();
+  }
+  const whole = { ...run, leftBehind: await survivors(directory) };
+  const failures = failuresOf(whole);
+  passed = failures.length === 0;
+  await mkdir(RESULTS, { recursive: true });
+  const text = `${JSON.stringify(report(whole, versions, failures), undefined, 2)}\n`;
+  await writeFile(join(RESULTS, `chaos-${layout}.json`), text);
+  console.log(text);
+  console.log(passed ? 'passed' : ['FAILED:', ...failures].join('\n  '));
+} finally {
+  if (passed) await rm(directory, { recursive: true, force: true });
+  else console.log(`data and logs are kept in ${directory}`);
+}
+process.exitCode = passed ? 0 : 1;
