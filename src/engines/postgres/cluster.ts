@@ -18,6 +18,7 @@ import { newLease, type Lease } from './arbiter/lease.ts';
 import type { GroupArbiter } from './arbiter/group-arbiter.ts';
 import { newPulse, type Pulse } from './arbiter/pulse.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
+import { Looks } from './looks.ts';
 import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
 import type { ServerRole, ServerServices } from './server.ts';
 import { declaredVoters, votesAsDeclared } from './voters.ts';
@@ -80,6 +81,7 @@ export class Cluster {
   readonly groups = new Map<string, ClusterGroup>();
   readonly server: ServerServices;
   readonly services: EngineServices;
+  readonly looks: Looks;
   /** Starts of servers under way; a stop waits for them, so that none comes up behind its back. */
   readonly launches = new Set<Promise<unknown>>();
   /** Loops that look after nodes; they end by themselves once the engine stops. */
@@ -91,6 +93,7 @@ export class Cluster {
   constructor(server: ServerServices, services: EngineServices) {
     this.server = server;
     this.services = services;
+    this.looks = new Looks(services.clock);
     this.#stored = (services.store.read() as StoredCluster | undefined) ?? { groups: {} };
   }
 

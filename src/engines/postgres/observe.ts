@@ -2,7 +2,6 @@
  * Asks every running node at once and puts the answers into one frozen snapshot. A node that does not
  * answer in time is unknown, never absent.
  */
-import { withAdmin } from './admin.ts';
 import type { Cluster, ClusterGroup, ClusterNode } from './cluster.ts';
 import { votesAsDeclared } from './voters.ts';
 import { readMarker, checkMarker } from './initialise.ts';
@@ -16,8 +15,6 @@ import type {
 } from '../snapshot.ts';
 import { coordinatorOf, type PreparedTransaction } from '../two-phase.ts';
 import { preparedOn } from './two-phase.ts';
-
-const ANSWER_TIMEOUT_MS = 2_000;
 
 interface NodeAnswer {
   readonly role: ObservedNode['role'];
@@ -104,37 +101,33 @@ function repairOf(
 }
 
 async function askNode(cluster: Cluster, name: string): Promise<NodeAnswer> {
-  return withAdmin(
-    cluster.admin(name),
-    async (client) => {
-      const result = await client.query<{
-        follower: boolean;
-        streaming: boolean;
-        log: string | null;
-        beat: boolean;
-      }>(`
+  return cluster.looks.look(cluster.admin(name), async (client) => {
+    const result = await client.query<{
+      follower: boolean;
+      streaming: boolean;
+      log: string | null;
+      beat: boolean;
+    }>(`
         SELECT pg_is_in_recovery() AS follower,
           EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') AS streaming,
           to_regclass('meridian.heartbeat') IS NOT NULL AS beat,
           (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
             ELSE pg_current_wal_lsn() END - '0/0'::pg_lsn)::text AS log`);
-      const row = result.rows[0];
-      const beat =
-        row?.beat === true
-          ? await client.query<{ age: number | null }>(
-              `SELECT (1000 * extract(epoch FROM clock_timestamp() - at))::float8 AS age
+    const row = result.rows[0];
+    const beat =
+      row?.beat === true
+        ? await client.query<{ age: number | null }>(
+            `SELECT (1000 * extract(epoch FROM clock_timestamp() - at))::float8 AS age
                FROM meridian.heartbeat`,
-            )
-          : undefined;
-      return {
-        role: row?.follower === true ? 'follower' : 'leader',
-        streaming: row?.streaming === true,
-        position: typeof row?.log === 'string' ? BigInt(row.log) : null,
-        lagMs: beat?.rows[0]?.age ?? null,
-      } as const;
-    },
-    { statementTimeoutMs: ANSWER_TIMEOUT_MS },
-  );
+          )
+        : undefined;
+    return {
+      role: row?.follower === true ? 'follower' : 'leader',
+      streaming: row?.streaming === true,
+      position: typeof row?.log === 'string' ? BigInt(row.log) : null,
+      lagMs: beat?.rows[0]?.age ?? null,
+    } as const;
+  });
 }
 
 async function askGroup(
@@ -143,7 +136,7 @@ async function askGroup(
 ): Promise<{ group: ClusterGroup; answer: GroupAnswer | undefined }> {
   if (!group.open) return { group, answer: undefined };
   try {
-    const answer = await withAdmin(
+    const answer = await cluster.looks.look(
       cluster.admin(group.leader),
       async (client): Promise<GroupAnswer> => {
         const state = await client.query<{ v: number }>(
@@ -175,7 +168,6 @@ async function askGroup(
           inDoubt: inDoubtOf(await preparedOn(client)),
         };
       },
-      { statementTimeoutMs: ANSWER_TIMEOUT_MS },
     );
     return { group, answer };
   } catch {

@@ -9,7 +9,6 @@
 import { isMeridianError, messageOf } from '../../../kernel/errors.ts';
 import { backoffMs } from '../../../kernel/retry.ts';
 import type { NodeName } from '../../../topology/node.ts';
-import { withAdmin } from '../admin.ts';
 import type { Cluster, ClusterNode } from '../cluster.ts';
 import { readMarker } from '../initialise.ts';
 import { settleFollowers } from './following.ts';
@@ -19,10 +18,9 @@ import { ensureRunning } from './running.ts';
 import { isOutrun } from './wal-kept.ts';
 
 const BACKOFF = { baseMs: 100, maxMs: 5_000 };
-/** After something changed, until all is well; then seldom, since each look is a connection. */
+/** After something changed, until all is well; then seldom: each look is a connection then. */
 const LOOK_SOON_MS = 500;
 const LOOK_MS = 8_000;
-const LOOK_TIMEOUT_MS = 1_500;
 
 /** Starts looking after it; it ends with the engine. */
 export function keep(cluster: Cluster, name: NodeName): void {
@@ -153,13 +151,10 @@ class Keeper {
 /** Its receiver, while it streams; null without one; undefined when it does not answer. */
 async function receiverOf(cluster: Cluster, name: NodeName): Promise<number | null | undefined> {
   try {
-    const { rows } = await withAdmin(
-      cluster.admin(name),
-      (client) =>
-        client.query<{ pid: number }>(
-          `SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'`,
-        ),
-      { statementTimeoutMs: LOOK_TIMEOUT_MS },
+    const { rows } = await cluster.looks.look(cluster.admin(name), (client) =>
+      client.query<{ pid: number }>(
+        `SELECT pid FROM pg_stat_wal_receiver WHERE status = 'streaming'`,
+      ),
     );
     return rows[0]?.pid ?? null;
   } catch {

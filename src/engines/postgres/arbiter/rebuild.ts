@@ -15,7 +15,6 @@ import { waitUntil } from '../../../kernel/clock.ts';
 import { MeridianError } from '../../../kernel/errors.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { NodeRepair } from '../../snapshot.ts';
-import { withAdmin } from '../admin.ts';
 import { cloneNode } from '../backup/clone.ts';
 import type { Cluster, ClusterNode } from '../cluster.ts';
 import { remakeSlot } from '../slots.ts';
@@ -77,12 +76,14 @@ async function streamsOrEnded(cluster: Cluster, name: NodeName): Promise<true | 
   if (!cluster.runs(name)) {
     throw new MeridianError('ERR_PROCESS_FAILED', `${name} ended while it caught up`);
   }
-  return withAdmin(cluster.admin(name), async (client) => {
-    const { rowCount } = await client.query(
-      `SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'`,
-    );
-    return rowCount === 1 ? true : undefined;
-  }).catch(() => undefined);
+  return cluster.looks
+    .look(cluster.admin(name), async (client) => {
+      const { rowCount } = await client.query(
+        `SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'`,
+      );
+      return rowCount === 1 ? true : undefined;
+    })
+    .catch(() => undefined);
 }
 
 async function endProcess(cluster: Cluster, node: ClusterNode): Promise<void> {
