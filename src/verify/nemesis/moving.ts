@@ -22,7 +22,7 @@ import {
   processesOf,
   type Scene,
 } from './scene.ts';
-import type { Step } from './steps.ts';
+import type { Step, Who } from './steps.ts';
 
 export interface Stage {
   readonly clock: Clock;
@@ -39,6 +39,7 @@ export interface Stage {
 interface InForce {
   readonly id: string;
   readonly by: Step['do'];
+  readonly of: Who['of'] | undefined;
   readonly over: () => void;
 }
 
@@ -70,7 +71,7 @@ export class Moving {
       }
     } finally {
       this.#hear();
-      await this.#heal(undefined);
+      await this.#heal({ do: 'heal' });
     }
   }
 
@@ -111,16 +112,17 @@ export class Moving {
         await this.#cancelWaits(step);
         return true;
       case 'heal':
-        await this.#heal(step.only);
+        await this.#heal(step);
         return true;
     }
   }
 
-  async #inject(by: Step['do'], request: ChaosRequest, struck: readonly string[]): Promise<void> {
+  async #inject(step: Step, request: ChaosRequest, struck: readonly string[]): Promise<void> {
     const { platform, injections } = this.#stage;
     const fault = await platform.chaos.inject(request);
     const over = injections.add({ what: fault.summary, kind: this.#move.kind, struck });
-    if (fault.lasting) this.#inForce.push({ id: fault.id, by, over });
+    const of = 'who' in step ? step.who.of : undefined;
+    if (fault.lasting) this.#inForce.push({ id: fault.id, by: step.do, of, over });
   }
 
   async #strike(step: Extract<Step, { readonly as: string }>): Promise<void> {
@@ -131,7 +133,7 @@ export class Moving {
       names.map(async (name) => {
         const target = { kind: step.as, name } as const;
         try {
-          await this.#inject(step.do, { action: step.do, target }, ledBy(scene, [name]));
+          await this.#inject(step, { action: step.do, target }, ledBy(scene, [name]));
         } catch (error) {
           // An app server or gateway that is on its way back is as good as struck.
           if ('group' in step.who || !isMeridianError(error, 'ERR_CHAOS_REFUSED')) throw error;
@@ -149,7 +151,7 @@ export class Moving {
           step.do === 'cut'
             ? { action: 'partition', target }
             : { action: 'slow', target, addMs: step.addMs };
-        await this.#inject(step.do, request, struck);
+        await this.#inject(step, request, struck);
       }
     }
   }
@@ -158,11 +160,8 @@ export class Moving {
     const scene = this.#stage.scene();
     for (const { from, to } of betweenVoters(scene, step.who)) {
       const struck = ledIn(scene, [from]);
-      await this.#inject(
-        'separate',
-        { action: 'partition', target: { kind: 'link', from, to } },
-        struck,
-      );
+      const target = { kind: 'link', from, to } as const;
+      await this.#inject(step, { action: 'partition', target }, struck);
     }
   }
 
@@ -171,7 +170,7 @@ export class Moving {
     for (const { name } of nodesOf(scene, step.who)) {
       const target = { kind: 'node', name } as const;
       const { offsetMs } = step;
-      await this.#inject('skew', { action: 'skew', target, offsetMs }, ledBy(scene, [name]));
+      await this.#inject(step, { action: 'skew', target, offsetMs }, ledBy(scene, [name]));
     }
   }
 
@@ -254,8 +253,10 @@ export class Moving {
     injections.add({ what, kind: this.#move.kind, struck: [step.group] })();
   }
 
-  async #heal(only: Step['do'] | undefined): Promise<void> {
-    const due = this.#inForce.filter(({ by }) => only === undefined || by === only);
+  async #heal({ only, of }: Extract<Step, { readonly do: 'heal' }>): Promise<void> {
+    const due = this.#inForce.filter(
+      (fault) => (only ?? fault.by) === fault.by && (of ?? fault.of) === fault.of,
+    );
     for (const fault of due) this.#inForce.splice(this.#inForce.indexOf(fault), 1);
     await Promise.all(
       due.map(async ({ id, over }) => {

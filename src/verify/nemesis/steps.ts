@@ -54,8 +54,12 @@ export type Step =
   | { readonly do: 'switchover'; readonly group: string }
   /** Cancels commits that wait for their quorum, as an administrator may. */
   | { readonly do: 'cancel-waits'; readonly group: string; readonly forMs: number }
-  /** What this move has in force, or only what was done by one kind of step. */
-  | { readonly do: 'heal'; readonly only?: 'kill' | 'stop' | 'cut' | 'separate' };
+  /** What this move has in force; or only what was done by one kind of step, or to one role. */
+  | {
+      readonly do: 'heal';
+      readonly only?: 'kill' | 'stop' | 'cut' | 'separate';
+      readonly of?: Who['of'];
+    };
 
 export interface Move {
   readonly name: string;
@@ -91,7 +95,7 @@ export function describeStep(step: Step): string {
     case 'cancel-waits':
       return `cancel quorum waits of ${step.group} for ${String(step.forMs)} ms`;
     case 'heal':
-      return step.only === undefined ? 'heal' : `heal ${step.only}`;
+      return ['heal', step.only, step.of].filter((word) => word !== undefined).join(' ');
   }
 }
 
