@@ -27,9 +27,11 @@ function clusterOf(stored?: unknown): {
   cluster: Cluster;
   written: Record<string, unknown>[];
   asked: () => number;
+  full: (is: boolean) => void;
 } {
   const written: Record<string, unknown>[] = [];
   let ports = 20_000;
+  let full = false;
   const services = {
     host: {
       endCommands: () => {},
@@ -44,14 +46,38 @@ function clusterOf(stored?: unknown): {
     store: {
       read: () => stored,
       write: async (document: Record<string, unknown>) => {
+        if (full) throw new Error('no space left');
         written.push(structuredClone(document));
         await Promise.resolve();
       },
     },
   } as unknown as EngineServices;
   const cluster = new Cluster({ options: OPTIONS } as unknown as ServerServices, services);
-  return { cluster, written, asked: () => ports - 20_000 };
+  return { cluster, written, asked: () => ports - 20_000, full: (is) => (full = is) };
 }
+
+describe('what is stored', () => {
+  test('an election that could not be written is not brought along by the next write', async () => {
+    const { cluster, written, full } = clusterOf();
+    cluster.adopt(DESIRED);
+    const [group] = DESIRED.groups;
+    const { name, nodes } = group ?? { name: '', nodes: [] };
+    const before = cluster.group(name).leader;
+    const other = nodes.find((node) => node.name !== before)?.name ?? '';
+    await cluster.raiseEpoch(name, 0);
+    full(true);
+    await assert.rejects(cluster.elect(name, { leader: other, excluded: [before] }));
+    full(false);
+    assert.equal(cluster.group(name).leader, before);
+    await cluster.raiseEpoch(name, 0);
+    const groups = written.at(-1)?.['groups'] as Record<string, Record<string, unknown>>;
+    const { leader, epoch, excluded } = groups[name] ?? {};
+    assert.deepEqual(
+      { leader, epoch, excluded },
+      { leader: before, epoch: 2, excluded: undefined },
+    );
+  });
+});
 
 describe('the quorum', () => {
   test('of every voter is any one of the two others, leader or not; a non-voter has none', async () => {

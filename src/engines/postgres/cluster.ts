@@ -267,7 +267,10 @@ export class Cluster {
     await this.services.store.write(this.#stored);
   }
 
-  /** From what is stored, not from memory: two changes of one group may be on their way at once. */
+  /**
+   * From what is stored, not from memory: two changes of one group may be on their way at once. What could
+   * not be written is taken back: the next write must not bring it along after it was told as failed.
+   */
   async #persist(group: ClusterGroup, change: Partial<StoredGroup>): Promise<void> {
     const { leader, epoch, settled, connectionsMax, spec } = group;
     const before = this.#stored.groups[spec.name] ?? { leader, epoch, settled };
@@ -277,7 +280,25 @@ export class Cluster {
       groups: { ...this.#stored.groups, [spec.name]: next },
       ...(group.globals === 'publisher' ? { primaryGroup: spec.name } : {}),
     };
-    await this.services.store.write(this.#stored);
+    try {
+      await this.services.store.write(this.#stored);
+    } catch (error) {
+      this.#takeBack(spec.name, { before, change });
+      throw error;
+    }
+  }
+
+  /** Only what nobody has changed since. */
+  #takeBack(
+    name: string,
+    { before, change }: { readonly [part in 'before' | 'change']: Partial<StoredGroup> },
+  ): void {
+    const now: Record<string, unknown> = { ...this.#stored.groups[name] };
+    for (const [key, value] of Object.entries(change)) {
+      if (now[key] === value) now[key] = before[key as keyof StoredGroup];
+    }
+    const groups = { ...this.#stored.groups, [name]: now as unknown as StoredGroup };
+    this.#stored = { ...this.#stored, groups };
   }
 
   admin(node: string): AdminTarget {
