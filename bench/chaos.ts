@@ -4,7 +4,9 @@
  *
  *   npm run bench -- chaos --for 10m [--layout zone|region] [--seed 1] [--rate 100]
  *
- * The faults are those of `meridian verify --faults all`. The driver's clients repeat writes of unknown
+ * The faults are those of `meridian verify --faults all`, and begin when the load has run for half a
+ * minute: processes that have just started take several times the processor time, and a few cores have
+ * none to spare then. The driver's clients repeat writes of unknown
  * outcome with their keys, and nothing else; what they were refused is counted by status, code and
  * advice. Fails (exit code 1) on a refusal that says neither when to come back nor may be repeated, on a
  * request without an answer whose gateway was not killed, on an account that does not balance, on what
@@ -34,6 +36,7 @@ import { judgeGrowth } from './rolling/report.ts';
 
 const SAMPLE_EVERY_MS = 15_000;
 const POLL_MS = 200;
+const WARM_UP_MS = 30_000;
 
 const { values } = parseArgs({
   options: {
@@ -71,7 +74,7 @@ async function loadAndStrike(
   const lag = monitorEventLoopDelay();
   lag.enable();
   const before = await sampleProcesses();
-  const args = ['--for', `${String(forMs)}ms`, '--rate', rate, '--seed', values.seed];
+  const args = ['--for', `${String(WARM_UP_MS + forMs)}ms`, '--rate', rate, '--seed', values.seed];
   const load = startLoad(platform, [...args, '--pause-before-verify', pauseFile], say);
   process.once('SIGINT', () => {
     load.end();
@@ -86,6 +89,7 @@ async function loadAndStrike(
   await load.begun;
   const sampling = keepSampling(sampled.signal);
   try {
+    await systemClock.sleep(WARM_UP_MS, loaded.signal).catch(() => {});
     const struck = await strike(platform, config, {
       ...{ seed, forMs, signal: loaded.signal },
       onMove: say,

@@ -16,6 +16,7 @@ import {
   type Transaction,
 } from 'meridian';
 import { openAccount, readStatement, type OpenAccountRequest } from './accounts.ts';
+import { decide, outcomeOf } from './kept-refusal.ts';
 import { problemOf } from './problems.ts';
 import { readCountry, readCurrencies } from './reference.ts';
 import { schemas } from './schemas.ts';
@@ -123,8 +124,12 @@ function addWrites(server: FastifyInstance, db: MeridianClient): void {
         const { account } = request.params;
         const written = await db
           .account(account)
-          .transaction((tx) => run(tx, { ...request.body, account }), writeOptions(request));
-        return answer(reply, written, { applied: written.value });
+          .transaction(
+            (tx) => decide(() => run(tx, { ...request.body, account })),
+            writeOptions(request),
+          );
+        const done = outcomeOf(written);
+        return answer(reply, done, { applied: done.value });
       },
     );
   };
@@ -153,14 +158,17 @@ function addTransfers(server: FastifyInstance, db: MeridianClient): void {
         }
         const written = await db.transaction(
           [account, to],
-          (handles) =>
-            run(
-              { from: handles[account] as Transaction, to: handles[to] as Transaction },
-              { ...request.body, account },
-            ),
+          (handles) => {
+            const between = {
+              from: handles[account] as Transaction,
+              to: handles[to] as Transaction,
+            };
+            return decide(() => run(between, { ...request.body, account }));
+          },
           writeOptions(request),
         );
-        return answer(reply, written, { applied: written.value });
+        const done = outcomeOf(written);
+        return answer(reply, done, { applied: done.value });
       },
     );
   };

@@ -3,8 +3,8 @@
  * (Alomari, Cahill, Fekete, Röhm: "The Cost of Serializability on Platforms That Use Snapshot
  * Isolation", ICDE 2008). transactions.ts reads the balances, asks here, and writes the result.
  *
- * All amounts are whole minor units. A rule that the balances don't allow throws `Refused`; thrown
- * inside a transaction, it rolls the transaction back.
+ * All amounts are whole minor units. A rule that the balances don't allow throws `Refused`; what becomes
+ * of that is kept-refusal.ts.
  */
 
 /** SmallBank's charge for a check that the funds don't cover: one unit. */

@@ -71,8 +71,12 @@ export function nextState(state: AppState, event: AppEvent): AppState {
 
 /** One lost check is a hiccup; this many in a row, and requests go elsewhere. */
 export const MISSES_UNHEALTHY = 2;
-/** This many in a row, and the process is killed: it hangs. */
-export const MISSES_HUNG = 5;
+/**
+ * This many in a row, and the process is killed: it hangs. It costs little to wait, since nobody sends it
+ * anything meanwhile, and much not to: on a machine that is short of processor time all servers miss their
+ * checks, and the starts of their successors would take what is left of it.
+ */
+export const MISSES_HUNG = 15;
 
 /** After it was unhealthy, so many answers in a row until it gets requests again. */
 export const PASSES_RECOVERED = 2;

@@ -70,6 +70,7 @@ export async function connectObserved(
   });
   const connector = connectorFor(control.hello.engine, {
     clock: systemClock,
+    random: systemRandom,
     log,
     credentials: control.hello.database,
     applicationName: name,

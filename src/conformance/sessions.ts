@@ -11,6 +11,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { present } from '../kernel/assert.ts';
 import { isMeridianError } from '../kernel/errors.ts';
 import { silentLog } from '../kernel/log.ts';
+import { systemRandom } from '../kernel/random.ts';
 import type { NodeName, NodeSpec } from '../topology/node.ts';
 import type { Position } from '../topology/position.ts';
 import { roundTripMs } from '../topology/region.ts';
@@ -53,6 +54,7 @@ export class Sessions implements AsyncDisposable {
     this.#stage = stage;
     this.connector = stage.adapter.connector({
       clock: stage.clock,
+      random: systemRandom,
       log: silentLog,
       credentials: stage.engine.applicationCredentials(),
       applicationName: 'conformance',

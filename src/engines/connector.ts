@@ -5,12 +5,14 @@
 import type { Clock } from '../kernel/clock.ts';
 import type { MeridianError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
+import type { Random } from '../kernel/random.ts';
 import type { GroupName, Position } from '../topology/position.ts';
 import type { AccountId, RangeName, RoutedNode } from '../topology/routing.ts';
 import type { Decision, PreparedTransaction } from './two-phase.ts';
 
 export interface ConnectorServices {
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly credentials: {
     readonly database: string;

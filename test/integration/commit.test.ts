@@ -10,6 +10,7 @@ import { createConnector } from '../../src/engines/postgres/connector.ts';
 import type { Connector, SessionTarget, SessionTransaction } from '../../src/engines/connector.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { silentLog } from '../../src/kernel/log.ts';
+import { systemRandom } from '../../src/kernel/random.ts';
 import type { RoutedNode } from '../../src/topology/routing.ts';
 import { startTestPlatform, type TestClient, type TestPlatform } from '../support/cluster.ts';
 
@@ -70,6 +71,7 @@ describe('the end of a transaction', () => {
     };
     connector = createConnector({
       clock: systemClock,
+      random: systemRandom,
       log: silentLog,
       credentials: us.control.hello.database,
       applicationName: 'commit-test',

@@ -47,6 +47,7 @@ describe('a client that is killed in the middle of a transaction over several gr
     us = await cluster.connect('us-east');
     connector = createConnector({
       clock: systemClock,
+      random: systemRandom,
       log: silentLog,
       credentials: us.control.hello.database,
       applicationName: 'recovering',

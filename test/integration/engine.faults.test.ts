@@ -9,6 +9,7 @@ import { createConnector } from '../../src/engines/postgres/connector.ts';
 import type { Connector, SessionTarget } from '../../src/engines/connector.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { silentLog } from '../../src/kernel/log.ts';
+import { systemRandom } from '../../src/kernel/random.ts';
 import { startTestPlatform, type TestClient, type TestPlatform } from '../support/cluster.ts';
 
 const LEADER = 'us-east-1.a';
@@ -29,6 +30,7 @@ describe('the postgres engine under faults', () => {
       .transaction((tx) => tx.query(`INSERT INTO purse (account_id, coins) VALUES ('anna', 0)`));
     connector = createConnector({
       clock: systemClock,
+      random: systemRandom,
       log: silentLog,
       credentials: us.control.hello.database,
       applicationName: 'fault-test',

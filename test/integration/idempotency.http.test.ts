@@ -59,6 +59,27 @@ describe('a request with an idempotency key', () => {
     assert.match(JSON.stringify(other.json), /ERR_IDEMPOTENCY_MISMATCH/);
   });
 
+  test('a refusal is kept with it: what was told once stays so', async () => {
+    const withdraw = (): Promise<Answer> =>
+      bank.ask('us-east', '/accounts/anna/transact-savings', {
+        body: { amount: -1_000_000, requestId: 'too-much' },
+        headers: { 'idempotency-key': 'too-much' },
+      });
+    const first = await withdraw();
+    assert.equal(first.status, 409);
+    assert.deepEqual(first.json, { refused: 'insufficient-funds' });
+    // Money comes in, and an attempt of the refused request that was held up somewhere goes on only now.
+    const more = await bank.ask('us-east', '/accounts/anna/transact-savings', {
+      body: { amount: 2_000_000, requestId: 'much' },
+      headers: { 'idempotency-key': 'much' },
+    });
+    assert.equal(more.status, 200);
+    const late = await withdraw();
+    assert.equal(late.status, 409);
+    assert.deepEqual(late.json, first.json);
+    assert.equal(await times('too-much'), 0);
+  });
+
   test('is refused by the gateway when it is not one key', async () => {
     const port = Number(new URL(bank.cluster.platform.gateways['us-east'] ?? '').port);
     for (const keys of [[''], ['a b'], ['a', 'b'], ['x'.repeat(256)], ['\u00e9']]) {

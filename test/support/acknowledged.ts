@@ -6,6 +6,7 @@ import type { Connector, SessionTarget } from '../../src/engines/connector.ts';
 import { postgresAdapter } from '../../src/engines/postgres/adapter.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { silentLog } from '../../src/kernel/log.ts';
+import { systemRandom } from '../../src/kernel/random.ts';
 import { GROUP, type GroupRig } from './group-rig.ts';
 
 const ACCOUNT = 'anna';
@@ -28,7 +29,8 @@ export class Acknowledged implements AsyncDisposable {
   constructor(rig: GroupRig, writers = 4) {
     this.#rig = rig;
     this.#connector = postgresAdapter.connector({
-      ...{ clock: systemClock, log: silentLog, applicationName: 'writers' },
+      ...{ clock: systemClock, random: systemRandom, log: silentLog },
+      applicationName: 'writers',
       credentials: rig.engine.applicationCredentials(),
       ...{ connectionsMax: 16, connectTimeoutMs: 1_000 },
     });

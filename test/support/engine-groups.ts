@@ -15,7 +15,7 @@ import { initialiseGroup, settleGroup } from '../../src/engines/postgres/initial
 import { openGroup } from '../../src/engines/postgres/opening.ts';
 import type { PostgresOptions } from '../../src/engines/postgres/options.ts';
 import { loadSecrets } from '../../src/engines/postgres/secrets.ts';
-import { startServer, type ServerServices } from '../../src/engines/postgres/server.ts';
+import { saysReady, startServer, type ServerServices } from '../../src/engines/postgres/server.ts';
 import { prepareStorage } from '../../src/engines/postgres/storage.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { Log } from '../../src/kernel/log.ts';
@@ -90,6 +90,7 @@ export async function startEngineGroups(
     const { process } = node;
     await waitForServer(cluster.admin(name), {
       ...{ clock: systemClock, timeoutMs: 30_000 },
+      saysReady: () => saysReady(server.storage, name),
       ended: () => (process.exit === undefined ? undefined : Promise.reject(new Error('it ended'))),
     });
   };

@@ -106,7 +106,8 @@ export function clientBy(
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
   const connector = createConnector({
-    ...{ clock: systemClock, log: silentLog, credentials: real.hello.database },
+    ...{ clock: systemClock, random: systemRandom, log: silentLog },
+    credentials: real.hello.database,
     ...{ applicationName: 'relay-test', connectionsMax: 4, connectTimeoutMs: 60_000 },
   });
   return createClient({

@@ -76,6 +76,7 @@ export async function trappedClient(beside: TestClient, name = 'us-east-1'): Pro
   };
   const connector = createConnector({
     clock: systemClock,
+    random: systemRandom,
     log: silentLog,
     credentials: beside.control.hello.database,
     applicationName: 'idempotency-test',

@@ -15,11 +15,13 @@ export interface AdminTarget {
 
 export interface AdminOptions {
   readonly statementTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
   /** Another role than the administrator, to see what it would see. */
   readonly user?: string;
 }
 
 const CONNECT_TIMEOUT_MS = 2_000;
+const POLL_MS = 20;
 
 export async function connectAdmin(
   target: AdminTarget,
@@ -33,7 +35,7 @@ export async function connectAdmin(
     password: target.password,
     database: DATABASE,
     application_name: 'meridian-supervisor',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     ...(options.statementTimeoutMs === undefined
       ? {}
       : {
@@ -78,6 +80,8 @@ export async function waitForServer(
   options: {
     readonly clock: Clock;
     readonly timeoutMs: number;
+    /** Without asking the server itself: is it worth a connection? */
+    readonly saysReady: () => Promise<boolean>;
     /** Gives the failure once the process has ended. */
     readonly ended: () => Promise<MeridianError> | undefined;
   },
@@ -86,12 +90,15 @@ export async function waitForServer(
   for (;;) {
     const ended = options.ended();
     if (ended !== undefined) throw await ended;
-    try {
-      await withAdmin(target, (client) => client.query('SELECT 1'));
-      return;
-    } catch (error) {
-      if (options.clock.monotonicMs() >= deadline) throw error;
+    const late = options.clock.monotonicMs() >= deadline;
+    if (late || (await options.saysReady())) {
+      try {
+        await withAdmin(target, (client) => client.query('SELECT 1'));
+        return;
+      } catch (error) {
+        if (late) throw error;
+      }
     }
-    await options.clock.sleep(25);
+    await options.clock.sleep(POLL_MS);
   }
 }

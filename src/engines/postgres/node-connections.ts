@@ -12,6 +12,7 @@ import { isMeridianError, MeridianError } from '../../kernel/errors.ts';
 import type { RoutedNode } from '../../topology/routing.ts';
 import type { ConnectorServices } from '../connector.ts';
 import { socketOf } from './closing.ts';
+import { DialTurns, TurnTimeout } from './dial-turns.ts';
 import { fromDriver } from './sqlstate.ts';
 
 const IDLE_TIMEOUT_MS = 30_000;
@@ -31,6 +32,7 @@ export class NodeConnections {
   readonly #services: ConnectorServices;
   readonly #node: RoutedNode;
   readonly #pool: pg.Pool;
+  readonly #turns: DialTurns<pg.PoolClient>;
   /** Every one whose socket is not closed: also those that are being made, or ended. */
   readonly #open = new Set<pg.Client>();
   /** Of the pool: made, and not ended. */
@@ -43,7 +45,13 @@ export class NodeConnections {
   constructor(services: ConnectorServices, node: RoutedNode) {
     this.#services = services;
     this.#node = node;
-    this.#pool = this.#createPool();
+    const pool = this.#createPool();
+    this.#pool = pool;
+    this.#turns = new DialTurns({
+      ...{ clock: services.clock, random: services.random, pool },
+      ...{ max: services.connectionsMax, waitMs: services.connectTimeoutMs },
+      connect: () => pool.connect(),
+    });
   }
 
   /** The node has answered somebody. */
@@ -52,16 +60,15 @@ export class NodeConnections {
   }
 
   async acquire({ signal, patienceMs }: AcquireOptions): Promise<pg.PoolClient> {
-    const pool = this.#pool;
     if (this.#ended !== undefined) throw this.#overtaken();
-    if (pool.waitingCount >= WAITING_MAX) {
+    if (this.#turns.waitingCount >= WAITING_MAX) {
       throw new MeridianError(
         'ERR_ENGINE_OVERLOADED',
         `${String(WAITING_MAX)} callers wait for a connection to ${this.#node.name}`,
       );
     }
     if (signal.aborted) throw aborted(signal);
-    const connecting = pool.connect();
+    const { connecting, leave } = this.#turns.ask();
     let giveUp: (reason: MeridianError) => void = () => {};
     const gaveUp = new Promise<never>((_, reject) => {
       giveUp = reject;
@@ -77,6 +84,7 @@ export class NodeConnections {
       if (signal.aborted) throw aborted(signal);
       return client;
     } catch (error) {
+      leave();
       // A connection that comes too late goes straight back.
       connecting.then(
         (client) => {
@@ -133,6 +141,7 @@ export class NodeConnections {
         cut([...this.#open]);
       });
     }
+    this.#turns.end();
     this.#ended = this.#pool.end();
     return this.#ended;
   }
@@ -157,7 +166,7 @@ export class NodeConnections {
   #refused(error: unknown, signal: AbortSignal): MeridianError {
     if (signal.aborted) return aborted(signal);
     if (isMeridianError(error)) return error;
-    if (isQueueTimeout(error) && this.#established.size > 0) {
+    if (error instanceof TurnTimeout && this.#established.size > 0) {
       return new MeridianError(
         'ERR_ENGINE_OVERLOADED',
         `no connection to ${this.#node.name} became free in time`,
@@ -203,12 +212,20 @@ export class NodeConnections {
     pool.on('acquire', (client) => {
       this.#inUse.add(client);
     });
+    // Told before the connection is among the free ones, or among none any more.
+    const afterwards = (): void => {
+      process.nextTick(() => {
+        this.#turns.next();
+      });
+    };
     pool.on('release', (_, client) => {
       this.#inUse.delete(client);
+      afterwards();
     });
     // Told more than once of a connection that broke while it was used.
     pool.on('remove', (client) => {
       this.#established.delete(client);
+      afterwards();
     });
     pool.on('error', (error) => {
       // An idle connection ended (a node restarted): the pool has dropped it already.
@@ -240,11 +257,6 @@ export function silence(node: RoutedNode, ms: number): MeridianError {
     `${node.name} gave no answer within ${String(Math.round(ms))} ms`,
     { details: { silent: true } },
   );
-}
-
-/** The pool's own words for a caller that waited for another one's connection. */
-function isQueueTimeout(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('timeout exceeded');
 }
 
 function aborted(signal: AbortSignal): MeridianError {

@@ -2,6 +2,9 @@
  * Transactions on replicas, which must not cost a reader its deadline when the replica is silent: a
  * partitioned or stopped server closes nothing. So its first answer is waited for with a bound of its own
  * (`patienceMs`); the reader then asks elsewhere. Later statements may take as long as they need.
+ *
+ * A server that is merely slow answers in the end, and its connection is used again. If it were cut and
+ * made anew each time, a replica that is short of processor time would spend what it has on that.
  */
 import type { Clock } from '../../kernel/clock.ts';
 import type { Access, BeginOptions, SessionTarget } from '../connector.ts';
@@ -12,6 +15,8 @@ import { PostgresTransaction } from './transaction.ts';
 
 /** Making a connection takes some round trips more than a question. */
 const CONNECTING_FACTOR = 2;
+/** A connection that says nothing for so much longer is cut. */
+const LINGER_MS = 10_000;
 
 type ReplicaRead = Extract<Access, { kind: 'replica-read' }>;
 
@@ -30,10 +35,17 @@ export async function beginOnReplica(
     signal: options.signal,
     patienceMs: patienceMs * CONNECTING_FACTOR,
   });
-  const heardWithin = (ms: number, answer: Promise<unknown>): void => {
+  const heardWithin = (
+    transaction: PostgresTransaction,
+    ms: number,
+    answer: Promise<unknown>,
+  ): void => {
     const cancel = clock.schedule(ms, () => {
-      const { message, details } = silence(target.node, ms);
-      socketOf(client).destroy(Object.assign(new Error(message), { details }));
+      const over = transaction.abandon(silence(target.node, ms), answer);
+      const keep = clock.schedule(LINGER_MS, () => {
+        socketOf(client).destroy(new Error('no answer'));
+      });
+      void over.then(keep);
     });
     answer.then(
       () => {
@@ -45,10 +57,10 @@ export async function beginOnReplica(
       },
     );
   };
-  const transaction = new PostgresTransaction(client, target, {
+  const transaction: PostgresTransaction = new PostgresTransaction(client, target, {
     ...options,
     onOpening: (entered) => {
-      heardWithin(patienceMs, entered);
+      heardWithin(transaction, patienceMs, entered);
     },
   });
   if (atLeast === undefined) return transaction;
@@ -56,8 +68,8 @@ export async function beginOnReplica(
     const reached = awaitPosition(client, clock, {
       ...{ wanted: atLeast, waitMs, signal: options.signal },
     });
-    heardWithin(waitMs + patienceMs, reached);
-    await reached;
+    heardWithin(transaction, waitMs + patienceMs, reached);
+    await transaction.unlessAbandoned(reached);
   } catch (error) {
     await transaction.rollback();
     throw error;

@@ -13,7 +13,7 @@ import type { NodeSpec } from '../../topology/node.ts';
 import { giveTo } from './account.ts';
 import { replaceFile, writePassfile, type InitialiseServices } from './initialise.ts';
 import { hostAccess, mainSettings, roleSettings, type RoleSettings } from './settings.ts';
-import { nodePaths, removeLeftovers } from './storage.ts';
+import { nodePaths, removeLeftovers, type Storage } from './storage.ts';
 
 export interface ServerServices extends InitialiseServices {
   readonly clock: Clock;
@@ -130,6 +130,20 @@ async function strayPid(data: string): Promise<number | undefined> {
   // Where /proc does not exist, postmaster.pid of a live process has to be believed.
   if (line === undefined) return process.platform === 'linux' ? undefined : pid;
   return line.split('\0').includes(data) ? pid : undefined;
+}
+
+/** In a line of postmaster.pid, padded: the server takes connections, as a follower too. */
+const STATUS_LINE = 8;
+const STATUS_READY = 'ready';
+
+/**
+ * Does the server say that it takes connections? Asking it with a connection costs it a process each time
+ * to say no. An earlier process's file may still say yes.
+ */
+export async function saysReady(storage: Storage, node: string): Promise<boolean> {
+  const { data } = nodePaths(storage, node);
+  const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
+  return text.split('\n')[STATUS_LINE - 1]?.trim() === STATUS_READY;
 }
 
 /** The end of a server's log, for messages. */

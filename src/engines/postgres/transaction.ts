@@ -12,7 +12,8 @@
  * end is sent and not waited for.
  *
  * A caller that gives up destroys the connection rather than cancelling the statement: a cancel that
- * strikes during COMMIT would be answered as success.
+ * strikes during COMMIT would be answered as success. Who leaves a slow replica for another one does not
+ * (`abandon`): there is nothing to undo, and a new connection would cost the slow one more than its answer.
  */
 import type pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
@@ -70,6 +71,9 @@ export class PostgresTransaction implements TwoPhaseTransaction {
   #soiled = false;
   /** A limit on statements is in force, which must not strike the commit. */
   #limited: boolean;
+  /** Of a replica read: rejects when it is abandoned. */
+  readonly #abandoned: Promise<never> | undefined;
+  #leave: (reason: MeridianError) => void = () => {};
 
   constructor(client: pg.PoolClient, target: SessionTarget, options: OpenOptions) {
     const { signal } = options;
@@ -87,6 +91,12 @@ export class PostgresTransaction implements TwoPhaseTransaction {
       this.#broken ??= error;
     };
     client.on('error', this.#onLost);
+    if (target.access.kind === 'replica-read') {
+      this.#abandoned = new Promise((_, reject) => {
+        this.#leave = reject;
+      });
+      this.#abandoned.catch(() => {});
+    }
   }
 
   get failure(): MeridianError | undefined {
@@ -157,7 +167,7 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     process.nextTick(() => {
       socket.uncork();
     });
-    const settled = await Promise.allSettled([...before, result]);
+    const settled = await this.unlessAbandoned(Promise.allSettled([...before, result]));
     const failed = settled.find((one) => one.status === 'rejected');
     if (failed !== undefined) throw this.#fail(this.#refusal ?? failed.reason, 'query');
     return statementResult((settled.at(-1) as PromiseFulfilledResult<pg.QueryResult>).value);
@@ -238,6 +248,32 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     if (this.#state === 'closed' || this.#state === 'prepared') return;
     if (this.#state === 'new' || this.#broken !== undefined) this.#release();
     else await this.#end('ROLLBACK');
+  }
+
+  /** Rejects as soon as the transaction is abandoned. */
+  unlessAbandoned<T>(answer: Promise<T>): Promise<T> {
+    return this.#abandoned === undefined ? answer : Promise.race([answer, this.#abandoned]);
+  }
+
+  /**
+   * Of a replica read whose server says nothing: its statements fail with `reason` at once. The connection is
+   * given back when what was asked of it, `asked` too, has been answered; resolves then, and never rejects.
+   */
+  async abandon(reason: MeridianError, asked: Promise<unknown>): Promise<void> {
+    if (this.#state === 'closed' || this.#state === 'ending') return;
+    const begun = this.#state !== 'new';
+    this.#failure ??= reason;
+    this.#state = 'ending';
+    // The caller's deadline is no reason to cut it any more.
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    this.#leave(reason);
+    try {
+      if (begun) await this.#client.query('ROLLBACK');
+      else await asked;
+    } catch (error) {
+      this.#broken ??= error as Error;
+    }
+    this.#release();
   }
 
   /** Ends the transaction on the server, then gives the connection back; never throws. */

@@ -7,7 +7,7 @@
  * then on the old leader's data is not used any more.
  */
 import { asMeridianError, isMeridianError, type MeridianError } from '../../../kernel/errors.ts';
-import { answersInTime } from './answering.ts';
+import { ANSWER_TIMEOUT_MS, answersInTime } from './answering.ts';
 import { elect, type Candidate } from './election.ts';
 import { fenceStandby } from './fencing.ts';
 import { settleFollowers } from './following.ts';
@@ -31,10 +31,10 @@ export async function restartLeader(of: Leading): Promise<GroupEvent> {
   // At a start there is no hurry, and nobody who could lead instead: all are just starting.
   const starting = of.cause === 'started';
   if (cluster.runs(group.leader) && cluster.node(group.leader).launching === undefined) {
-    const timeoutMs = starting ? START_ANSWER_MS : undefined;
+    const timeoutMs = starting ? START_ANSWER_MS : ANSWER_TIMEOUT_MS * of.patience;
     return (await answersInTime(cluster, group.leader, timeoutMs)) ? 'answers' : 'does-not-come';
   }
-  const patience = starting ? {} : { patienceMs: RESTART_PATIENCE_MS };
+  const patience = starting ? {} : { patienceMs: RESTART_PATIENCE_MS * of.patience };
   try {
     await ensureRunning(cluster, group.leader, patience);
     return 'answers';
@@ -94,7 +94,7 @@ export async function fenceAndElect(of: Leading): Promise<GroupEvent> {
 
 async function positionOf(of: Leading, node: string): Promise<bigint | undefined> {
   try {
-    return await fenceStandby(of.services.cluster, node);
+    return await fenceStandby(of.services.cluster, node, of.patience);
   } catch (error) {
     of.failure = isMeridianError(error) ? error : of.failure;
     return undefined;

@@ -20,15 +20,16 @@ import { ensureRunning } from './running.ts';
 const FENCE_TIMEOUT_MS = 2_500;
 const POLL_MS = 5;
 
-/** The end of what the standby has. Rejects when it cannot be fenced in time. */
-export async function fenceStandby(cluster: Cluster, name: string): Promise<bigint> {
+/** The end of what the standby has. Rejects when it cannot be fenced in time: see `Leading.patience`. */
+export async function fenceStandby(cluster: Cluster, name: string, patience = 1): Promise<bigint> {
+  const timeoutMs = FENCE_TIMEOUT_MS * patience;
   const node = cluster.node(name);
   const admin = cluster.admin(name);
   if (!cluster.reaches(name)) throw unreachableNode(name);
   node.fenced = true;
   // One that is down starts fenced; one that is just starting may have read its files already.
   await writeRoleOf(cluster, name);
-  await ensureRunning(cluster, name, { patienceMs: FENCE_TIMEOUT_MS });
+  await ensureRunning(cluster, name, { patienceMs: timeoutMs });
   node.process?.signal('SIGHUP');
   return withAdmin(
     admin,
@@ -37,7 +38,7 @@ export async function fenceStandby(cluster: Cluster, name: string): Promise<bigi
         cluster.services.clock,
         {
           what: `${name} to be fenced`,
-          timeoutMs: FENCE_TIMEOUT_MS,
+          timeoutMs,
           intervalMs: POLL_MS,
           signal: cluster.stopSignal,
         },
@@ -47,7 +48,7 @@ export async function fenceStandby(cluster: Cluster, name: string): Promise<bigi
           return typeof at === 'string' ? BigInt(at) : undefined;
         },
       ),
-    { statementTimeoutMs: FENCE_TIMEOUT_MS },
+    { statementTimeoutMs: timeoutMs, connectTimeoutMs: timeoutMs },
   );
 }
 

@@ -24,6 +24,8 @@ import { operationOf } from './operation.ts';
 
 /** After so many failed rounds in a row the first opening is given up. */
 const START_ROUNDS_MAX = 6;
+/** Longer waits for one standby would keep the group from a leader that has come back meanwhile. */
+const PATIENCE_MAX = 4;
 
 export class Leadership implements Leading, GroupArbiter {
   readonly services: ArbiterServices;
@@ -64,6 +66,10 @@ export class Leadership implements Leading, GroupArbiter {
   async ended(): Promise<void> {
     this.bell.ring();
     await this.#running;
+  }
+
+  get patience(): number {
+    return Math.min(2 ** Math.max(this.#failedRounds - 1, 0), PATIENCE_MAX);
   }
 
   get operation(): GroupOperation | undefined {

@@ -45,6 +45,12 @@ export interface Leading {
   readonly changes: Map<string, number>;
   /** The last failure that came in the way of opening. */
   failure: MeridianError | undefined;
+  /**
+   * What waits for servers are multiplied by: 1, and twice as much after each round that led nowhere, up
+   * to PATIENCE_MAX. On a machine that is short of processor time waits that are always cut short at the
+   * same point would keep the group closed for as long as the shortage lasts, and add to it.
+   */
+  readonly patience: number;
   /** Nobody could be elected, and that has not changed since: true in the tries in between, too. */
   readonly quorumLost: boolean;
 }

@@ -6,7 +6,7 @@ import { MeridianError } from '../../../kernel/errors.ts';
 import { waitForServer } from '../admin.ts';
 import type { Cluster, ClusterNode } from '../cluster.ts';
 import { readMarker } from '../initialise.ts';
-import { logTail, startServer } from '../server.ts';
+import { logTail, saysReady, startServer } from '../server.ts';
 import { nodePaths } from '../storage.ts';
 
 /**
@@ -97,6 +97,7 @@ function awaitReady(cluster: Cluster, node: ClusterNode): Promise<void> {
   return waitForServer(cluster.admin(node.spec.name), {
     clock: cluster.services.clock,
     timeoutMs: cluster.server.options.startTimeoutMs,
+    saysReady: () => saysReady(cluster.server.storage, node.spec.name),
     ended: () => {
       if (cluster.stopping) return Promise.resolve(stoppedEarly(node));
       return process?.exit === undefined ? undefined : endedEarly(cluster, node);
