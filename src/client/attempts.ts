@@ -175,7 +175,7 @@ class Attempts<T> {
     const bounds = { baseMs: limits.backoffBaseMs, maxMs: limits.backoffMaxMs };
     if (verdict.kind === 'await-route' || (verdict.kind === 'use-leader' && leaderless)) {
       this.#waits += 1;
-      const atMostMs = backoffMs(this.#waits, random, bounds);
+      const atMostMs = backoffMs(this.#waits, random, { ...bounds, maxMs: limits.newsWaitMaxMs });
       await untilNews(this.#services, { version: view.version, atMostMs, signal });
     } else if (verdict.kind === 'again') {
       this.#conflicts += 1;

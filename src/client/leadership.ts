@@ -6,6 +6,9 @@
  * A view without a leader, of the same epoch, ends nothing: in a switchover what is under way is allowed to
  * finish, and one that is called off leaves the leader as it was.
  *
+ * But it is a good moment to dial those that may lead next, where that takes several long round trips: they
+ * pass while the leader is changed, and not after.
+ *
  * One listener for all calls of a client; a call pays one comparison.
  */
 import type { ControlSubscription } from '../control/subscription.ts';
@@ -25,6 +28,8 @@ export type Reigns = ReadonlyMap<GroupName, Reign>;
 /** The answer to a commit that was made before the end is at most half of one round trip away. */
 const GRACE_ROUND_TRIPS = 1;
 const GRACE_SLACK_MS = 50;
+/** Nearer ones are dialled when they lead: on one machine, that costs them more time than it saves. */
+const FAR_MS = 20;
 
 /** What a newer view makes of the reigns known, and which of them it ends. Pure. */
 export function succeed(
@@ -50,13 +55,39 @@ export function succeed(
   return { reigns, ended };
 }
 
-/** Gives up the connections of ended reigns, until it is told to stop. */
+/** Of groups without a leader: the far ones of those that may lead next. Pure. */
+export function candidates(
+  known: Reigns,
+  view: Pick<RoutingView, 'groups'>,
+): ReadonlyMap<GroupName, readonly RoutedNode[]> {
+  const found = new Map<GroupName, readonly RoutedNode[]>();
+  for (const [name, { leader }] of known) {
+    const group = view.groups[name];
+    if (group === undefined || group.leader !== undefined) continue;
+    const voters = group.nodes.filter(({ kind }) => kind === 'voter');
+    const far = voters.filter(({ roundTripMs }) => roundTripMs >= FAR_MS);
+    found.set(
+      name,
+      far.filter((node) => node.name !== leader.name),
+    );
+  }
+  return found;
+}
+
+/** Gives up the connections of ended reigns, and dials who may follow, until it is told to stop. */
 export function followLeaders(services: {
   readonly control: Pick<ControlSubscription, 'view' | 'onView'>;
-  readonly connector: Pick<Connector, 'forget'>;
+  readonly connector: Pick<Connector, 'forget' | 'warm'>;
 }): () => void {
   let { reigns } = succeed(new Map(), services.control.view);
+  let vacant: ReadonlyMap<GroupName, unknown> = new Map();
   return services.control.onView((view) => {
+    const open = candidates(reigns, view);
+    for (const [name, nodes] of open) {
+      const former = reigns.get(name)?.leader;
+      if (former !== undefined && !vacant.has(name)) services.connector.warm(nodes, former);
+    }
+    vacant = open;
     const next = succeed(reigns, view);
     ({ reigns } = next);
     for (const { leader } of next.ended) {

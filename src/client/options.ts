@@ -6,6 +6,8 @@ export interface ClientLimits {
   readonly retriesMax: number;
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
+  /** The same for waits that a newer view ends: it comes with whatever they wait for, nearly always. */
+  readonly newsWaitMaxMs: number;
   readonly connectionsPerNodeMax: number;
   readonly connectTimeoutMs: number;
   /** Accounts whose range is remembered. */
@@ -17,6 +19,7 @@ export const CLIENT_LIMITS: ClientLimits = {
   retriesMax: 10,
   backoffBaseMs: 5,
   backoffMaxMs: 250,
+  newsWaitMaxMs: 1_000,
   connectionsPerNodeMax: 8,
   connectTimeoutMs: 3_000,
   directoryEntriesMax: 100_000,

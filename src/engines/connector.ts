@@ -205,6 +205,11 @@ export interface Connector extends AsyncDisposable {
    * is on its way can arrive. Later calls connect anew. Outcomes are as with any lost connection.
    */
   forget(node: RoutedNode, graceMs: number): void;
+  /**
+   * A connection to each of these is made ready, if there are any to `former`: one of them may lead soon,
+   * and is far. Returns at once; failures are left to whoever needs the connection.
+   */
+  warm(candidates: readonly RoutedNode[], former: RoutedNode): void;
   /** For transactions over several groups; undefined without that capability. */
   readonly twoPhase?: TwoPhaseVerbs | undefined;
 }

@@ -8,7 +8,13 @@ import {
   STRANDED_MAX_MS,
   type NodeFacts,
 } from '../../src/engines/postgres/arbiter/node-judgement.ts';
-import { judgePulse, newPulse } from '../../src/engines/postgres/arbiter/pulse.ts';
+import {
+  beatTimeoutMs,
+  judgePulse,
+  newPulse,
+  usualWith,
+  type Usual,
+} from '../../src/engines/postgres/arbiter/pulse.ts';
 
 const WELL: NodeFacts = {
   ...{ leads: false, runs: true, starting: false, reached: true, whole: true, excluded: false },
@@ -36,7 +42,7 @@ const due = (change: Partial<NodeFacts>): string => judgeNode({ ...WELL, ...chan
 
 describe('a pulse', () => {
   const at = (misses: number, aloneSinceMs?: number): string =>
-    judgePulse({ misses, aloneSinceMs }, { nowMs: 10_000, othersWell: true });
+    judgePulse({ ...newPulse(), misses, aloneSinceMs }, { nowMs: 10_000, othersWell: true });
 
   test('one missed beat is nothing, two are silence', () => {
     assert.deepEqual([at(0), at(1), at(2), at(9)], ['well', 'well', 'silent', 'silent']);
@@ -46,12 +52,30 @@ describe('a pulse', () => {
   test('a leader whom nobody follows is isolated after a while, if the others are well', () => {
     assert.equal(at(0, 9_000), 'well');
     assert.equal(at(0, 5_000), 'isolated');
-    const alone = { misses: 0, aloneSinceMs: 0 };
+    const alone = { ...newPulse(), aloneSinceMs: 0 };
     assert.equal(judgePulse(alone, { nowMs: 10_000, othersWell: false }), 'well');
   });
 
   test('a silent one is silent whoever follows it', () => {
     assert.equal(at(2, 0), 'silent');
+  });
+
+  test('a beat is waited for longer where beats take long, within bounds', () => {
+    const after = (...tookMs: number[]): number =>
+      beatTimeoutMs({ usual: tookMs.reduce<Usual | undefined>(usualWith, undefined) });
+    const unknown = after();
+    const quick = after(...Array.from({ length: 50 }, (_, i) => 5 + (i % 3)));
+    const slow = after(...Array.from({ length: 50 }, (_, i) => 100 + 60 * (i % 3)));
+    assert.equal(quick, 700);
+    assert.ok(slow > quick && slow <= unknown, String(slow));
+    assert.equal(after(...Array.from({ length: 50 }, () => 5_000)), 2_000);
+    assert.equal(unknown, 2_000);
+    // It learns back: a busy hour is not remembered for a day.
+    const back = after(
+      ...Array.from({ length: 20 }, () => 600),
+      ...Array.from({ length: 60 }, () => 5),
+    );
+    assert.equal(back, 700);
   });
 });
 

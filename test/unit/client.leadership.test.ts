@@ -70,6 +70,7 @@ function forgotten(...views: RoutingView[]): string[] {
     forget: ({ name }: RoutedNode) => {
       names.push(name);
     },
+    warm: () => {},
   };
   const stop = followLeaders({ control, connector });
   for (const next of later) control.push(next);
@@ -115,9 +116,35 @@ describe('the end of a leadership', () => {
   test('what is in use keeps the time that an answer on its way may need', () => {
     const control = feed(view(5, 'a'));
     let grace = 0;
-    followLeaders({ control, connector: { forget: (_, graceMs) => (grace = graceMs) } });
+    followLeaders({
+      control,
+      connector: { forget: (_, graceMs) => (grace = graceMs), warm: () => {} },
+    });
     control.push(view(6, 'b'));
     assert.ok(grace >= 80 && grace < 500, String(grace));
+  });
+});
+
+describe('who may lead next', () => {
+  test('is dialled once when a leader is away, where it is far', () => {
+    const near = (at: RoutingView): RoutingView => {
+      const group = present(at.groups['g']);
+      const nodes = group.nodes.map((one) => (one.name === 'c' ? node('c', 1) : one));
+      return { ...at, groups: { g: { ...group, nodes } } };
+    };
+    const control = feed(near(view(5, 'a')));
+    const warmed: string[] = [];
+    const warm = (nodes: readonly RoutedNode[], former: RoutedNode): void => {
+      warmed.push(`${nodes.map(({ name }) => name).join()} for ${former.name}`);
+    };
+    followLeaders({ control, connector: { forget: () => {}, warm } });
+    for (const next of [view(5, undefined), view(5, undefined, 2), view(6, undefined)]) {
+      control.push(near(next));
+    }
+    assert.deepEqual(warmed, ['b for a']);
+    control.push(near(view(6, 'b')));
+    control.push(near(view(6, undefined)));
+    assert.deepEqual(warmed, ['b for a', 'a for b']);
   });
 });
 

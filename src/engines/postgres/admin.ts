@@ -16,6 +16,8 @@ export interface AdminTarget {
 export interface AdminOptions {
   readonly statementTimeoutMs?: number;
   readonly connectTimeoutMs?: number;
+  /** Several may use it at a time. */
+  readonly pipeline?: boolean;
   /** Another role than the administrator, to see what it would see. */
   readonly user?: string;
 }
@@ -35,6 +37,7 @@ export async function connectAdmin(
     password: target.password,
     database: DATABASE,
     application_name: 'meridian-supervisor',
+    pipeline: options.pipeline ?? false,
     connectionTimeoutMillis: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     ...(options.statementTimeoutMs === undefined
       ? {}

@@ -20,7 +20,7 @@ import { newPulse, type Pulse } from './arbiter/pulse.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
 import { Looks } from './looks.ts';
 import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
-import type { ServerRole, ServerServices } from './server.ts';
+import type { RoleFiles, ServerRole, ServerServices } from './server.ts';
 import { declaredVoters, votesAsDeclared } from './voters.ts';
 
 export interface ClusterNode {
@@ -35,6 +35,7 @@ export interface ClusterNode {
   fenced: boolean;
   /** The end of the line of writes of its role: see arbiter/role-files.ts. */
   roleWrites: Promise<void>;
+  readonly roleFiles: RoleFiles;
   /** Its group's `voters` that its process certainly waits for: see arbiter/quorum-in-force.ts. */
   waitsFor: ReadonlySet<NodeName> | undefined;
   /** Of fault injection. */
@@ -386,6 +387,7 @@ function nodeOf(spec: NodeSpec): ClusterNode {
     launching: undefined,
     fenced: false,
     roleWrites: Promise.resolve(),
+    roleFiles: { written: undefined, read: undefined },
     waitsFor: undefined,
     clockOffsetMs: 0,
     repair: undefined,

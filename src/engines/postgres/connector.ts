@@ -46,6 +46,10 @@ export function createConnector(services: ConnectorServices): Connector {
       nodes.delete(keyOf(node));
       connections?.forget(graceMs);
     },
+    warm: (candidates, former) => {
+      if (closed !== undefined || nodes.get(keyOf(former))?.inTouch !== true) return;
+      for (const node of candidates) connectionsTo(node).warm();
+    },
     [Symbol.asyncDispose]: () => {
       closed ??= Promise.allSettled([...nodes.values()].map((one) => one.end())).then(() => {});
       return closed;

@@ -1,8 +1,10 @@
 /**
  * Who may ask the pool for a connection, and when. A new one costs the server a process, and the machine
- * more than most transactions do: if everybody who waits dialled at once, and again as soon as that
- * failed, a server that is starting, starved or recovering would do nothing but open its door. So few
- * dial at a time, one after a failure, and then after a pause; the others wait for what comes of it.
+ * more than most transactions do. If everybody who waits dialled at once, and again as soon as that
+ * failed, a server that is starting, starved or recovering would do nothing but open its door.
+ *
+ * So few dial at a time. At first it is one alone, which serves everybody soonest; after a failure one
+ * again, and only after a pause. The others wait for what comes of it.
  *
  * Invariants: a connection that is free never waits for a caller; a failed dial is told to everybody who
  * waits, so that each can go elsewhere; nobody waits longer than `waitMs`.
@@ -39,14 +41,15 @@ export type Turn = { readonly kind: 'take' | 'dial' | 'wait' } | { kind: 'pause'
 export function turnOf(facts: TurnFacts): Turn {
   if (facts.idleCount > facts.taking) return { kind: 'take' };
   if (facts.totalCount >= facts.max) return { kind: 'wait' };
-  if (facts.dialling >= (facts.failures > 0 ? 1 : DIALS_MAX)) return { kind: 'wait' };
+  const untried = facts.totalCount === facts.dialling;
+  if (facts.dialling >= (untried || facts.failures > 0 ? 1 : DIALS_MAX)) return { kind: 'wait' };
   if (facts.pausedForMs > 0) return { kind: 'pause', ms: facts.pausedForMs };
   return { kind: 'dial' };
 }
 
 interface Waiting<C> {
   readonly start: (connecting: Promise<C>) => void;
-  readonly fail: (reason: unknown) => void;
+  readonly fail: (reason: Error) => void;
 }
 
 export interface DialTurnsOptions<C> {
@@ -124,7 +127,7 @@ export class DialTurns<C> {
         fail: (reason) => {
           cancel();
           this.#waiting.delete(waiting);
-          reject(reason as Error);
+          reject(reason);
         },
       };
       leave = () => {
@@ -174,7 +177,7 @@ export class DialTurns<C> {
     const { clock, random } = this.#options;
     this.#failures += 1;
     this.#pausedUntilMs = clock.monotonicMs() + backoffMs(this.#failures, random, PAUSE);
-    for (const waiting of [...this.#waiting]) waiting.fail(error);
+    for (const waiting of [...this.#waiting]) waiting.fail(error as Error);
   }
 }
 

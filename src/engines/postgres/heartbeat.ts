@@ -9,10 +9,11 @@
  * beat in a failover only makes replicas look older than they are.
  *
  * On the same connection, now and then, idempotency keys whose time is over are removed: a bounded
- * number at a time, so that no beat comes late; a range that had more is swept again at the next beat.
+ * number at a time; a range that had more is swept again soon. No beat waits for that: of a leader that
+ * hangs meanwhile, too, it must be told in time.
  */
 import { beatOn } from './arbiter/beat.ts';
-import { BEAT_TIMEOUT_MS, STALL_MS } from './arbiter/pulse.ts';
+import { beatTimeoutMs, STALL_MS, usualWith } from './arbiter/pulse.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
 import type { LeaderSessions } from './leader-session.ts';
 
@@ -42,14 +43,18 @@ export function startHeartbeats(cluster: Cluster, sessions: LeaderSessions): Hea
   };
   const loops = [...cluster.groups.values()].map(async (group) => {
     let sweepAt = 0;
+    let sweeping: Promise<void> | undefined;
     while (!stopped.signal.aborted) {
       await beat({ cluster, sessions, stopped: stopped.signal }, group);
-      if (clock.monotonicMs() >= sweepAt) {
-        const full = await sweep(sessions, group);
-        sweepAt = clock.monotonicMs() + (full ? 0 : SWEEP_INTERVAL_MS);
+      if (sweeping === undefined && clock.monotonicMs() >= sweepAt) {
+        sweeping = sweep(sessions, group).then((full) => {
+          sweepAt = clock.monotonicMs() + (full ? 0 : SWEEP_INTERVAL_MS);
+          sweeping = undefined;
+        });
       }
       await pause(group);
     }
+    await sweeping;
   });
   return {
     noteActivity: () => {
@@ -78,8 +83,9 @@ async function beat({ cluster, sessions, stopped }: Beating, group: ClusterGroup
   const { epoch, pulse } = group;
   if (!group.open) return;
   const startedAt = clock.monotonicMs();
+  const timeoutMs = beatTimeoutMs(pulse);
   const overdue = new AbortController();
-  const cancel = clock.schedule(BEAT_TIMEOUT_MS, () => {
+  const cancel = clock.schedule(timeoutMs, () => {
     overdue.abort();
   });
   const answer = await Promise.race([
@@ -102,10 +108,11 @@ async function beat({ cluster, sessions, stopped }: Beating, group: ClusterGroup
   if (!group.open || group.epoch !== epoch || stopped.aborted) return;
   if (answer === undefined) {
     sessions.drop(group);
-    const stalled = nowMs - startedAt > BEAT_TIMEOUT_MS + STALL_MS;
+    const stalled = nowMs - startedAt > timeoutMs + STALL_MS;
     if (!stalled) pulse.misses += 1;
   } else {
     pulse.misses = 0;
+    pulse.usual = usualWith(pulse.usual, nowMs - startedAt);
     if (answer.voters > 0) pulse.aloneSinceMs = undefined;
     else if (pulse.aloneSinceMs === undefined) {
       pulse.aloneSinceMs = nowMs;

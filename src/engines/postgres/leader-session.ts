@@ -27,7 +27,7 @@ export class LeaderSessions {
     this.#cluster = cluster;
   }
 
-  /** Single statements only: others share the connection. Rejects when the leader cannot be asked. */
+  /** Single statements only: others share the connection, and theirs are not waited for. Rejects when the leader cannot be asked. */
   async use<T>(group: ClusterGroup, run: (client: pg.Client) => Promise<T>): Promise<T> {
     if (this.#closed) throw new MeridianError('ERR_ENGINE_CLOSED', 'the engine is stopping');
     if (!this.#cluster.reaches(group.leader)) throw unreachableNode(group.leader);
@@ -60,6 +60,7 @@ export class LeaderSessions {
   async #connect(group: ClusterGroup): Promise<pg.Client> {
     const client = await connectAdmin(this.#cluster.admin(group.leader), {
       statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      pipeline: true,
     });
     await client.query('SET synchronous_commit = local');
     return client;

@@ -9,7 +9,7 @@
 import type pg from 'pg';
 import type { Clock } from '../../kernel/clock.ts';
 import { isMeridianError } from '../../kernel/errors.ts';
-import { connectAdmin, unreachableNode, type AdminTarget } from './admin.ts';
+import { connectAdmin, unreachableNode, type AdminOptions, type AdminTarget } from './admin.ts';
 import { fromDriver } from './sqlstate.ts';
 
 interface Kept {
@@ -35,7 +35,11 @@ export class Looks {
   }
 
   /** Rejects as `withAdmin` does, and when there is no answer in two seconds. */
-  async look<T>(target: AdminTarget, run: (client: pg.Client) => Promise<T>): Promise<T> {
+  async look<T>(
+    target: AdminTarget,
+    run: (client: pg.Client) => Promise<T>,
+    options: Pick<AdminOptions, 'connectTimeoutMs'> = {},
+  ): Promise<T> {
     if (target.reachable?.() === false) throw unreachableNode(target.node);
     const kept = this.#take(target);
     if (kept !== undefined) {
@@ -46,7 +50,10 @@ export class Looks {
         if (this.#clock.monotonicMs() - startedMs > AT_ONCE_MS) throw error;
       }
     }
-    const client = await connectAdmin(target, { statementTimeoutMs: ANSWER_TIMEOUT_MS });
+    const client = await connectAdmin(target, {
+      ...options,
+      statementTimeoutMs: ANSWER_TIMEOUT_MS,
+    });
     client.once('end', () => {
       this.#forget(target.node, client);
     });

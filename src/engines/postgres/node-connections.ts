@@ -59,6 +59,22 @@ export class NodeConnections {
     this.#heardAtMs = this.#services.clock.monotonicMs();
   }
 
+  /** There is a connection. */
+  get inTouch(): boolean {
+    return this.#established.size > 0;
+  }
+
+  /** Makes the first connection, without anybody who waits for it. */
+  warm(): void {
+    if (this.inTouch || this.#ended !== undefined) return;
+    this.acquire({ signal: AbortSignal.timeout(this.#services.connectTimeoutMs) }).then(
+      (client) => {
+        client.release();
+      },
+      () => {},
+    );
+  }
+
   async acquire({ signal, patienceMs }: AcquireOptions): Promise<pg.PoolClient> {
     if (this.#ended !== undefined) throw this.#overtaken();
     if (this.#turns.waitingCount >= WAITING_MAX) {

@@ -14,9 +14,9 @@ import { beatOn } from './arbiter/beat.ts';
 import type { Cluster, ClusterGroup } from './cluster.ts';
 import { publisherStatements, schemaStatements } from './schema.ts';
 import { SCHEMA_VERSION, upgradesAfter } from './schema-upgrades.ts';
-import { ROLE } from './roles.ts';
 import { quorumCommit } from './quorum.ts';
-import { writeHostAccess } from './server.ts';
+import { writeAdmitted, writeHostAccess } from './server.ts';
+import { ADMITTED_SETTING } from './settings.ts';
 import { makeSlots } from './slots.ts';
 
 const STREAMING_TIMEOUT_MS = 20_000;
@@ -115,17 +115,23 @@ async function admitApplication(
   group: ClusterGroup,
   client: pg.Client,
 ): Promise<void> {
-  await writeHostAccess(cluster.server, group.leader, { application: true });
+  const { server } = cluster;
+  const { epoch } = group;
+  await writeHostAccess(server, group.leader, { application: true });
+  await writeAdmitted(server, group.leader, epoch);
   await client.query('SELECT pg_reload_conf()');
-  const { application } = cluster.server.secrets;
-  const asApplication = { ...cluster.admin(group.leader), password: application };
+  // The postmaster reads the settings, passes the reload on to its processes, reads who may connect, and
+  // goes back to taking connections. So whoever connects once this session has read the setting is judged
+  // by what was written before it; no connection has to be tried.
   await waitUntil(
     cluster.services.clock,
-    { what: `${group.leader} to let clients in`, timeoutMs: ADMIT_TIMEOUT_MS, intervalMs: 5 },
-    () =>
-      withAdmin(asApplication, () => Promise.resolve(true as const), {
-        user: ROLE.application,
-      }).catch(() => undefined),
+    { what: `${group.leader} to let clients in`, timeoutMs: ADMIT_TIMEOUT_MS, intervalMs: 2 },
+    async () => {
+      const { rows } = await client.query<{ epoch: string | null }>(
+        `SELECT current_setting('${ADMITTED_SETTING}', true) AS epoch`,
+      );
+      return rows[0]?.epoch === String(epoch) ? true : undefined;
+    },
   );
 }
 

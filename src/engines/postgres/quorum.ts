@@ -34,10 +34,11 @@ export async function quorumCommit(
 ): Promise<void> {
   let cancelled = false;
   const { client } = commit;
-  client.on('notice', (notice) => {
+  const onNotice = (notice: { code?: string | undefined }): void => {
     // 01000: the wait for the quorum was cancelled. The commit is local only.
     if (notice.code === '01000') cancelled = true;
-  });
+  };
+  client.on('notice', onNotice);
   const timer = cluster.services.clock.schedule(QUORUM_TIMEOUT_MS, () => {
     socketOf(client).destroy();
   });
@@ -46,6 +47,7 @@ export async function quorumCommit(
     await client.query(commit.text, [...commit.values]);
   } finally {
     timer();
+    client.off('notice', onNotice);
   }
   if (cancelled) {
     throw new MeridianError(

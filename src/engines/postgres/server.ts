@@ -12,11 +12,25 @@ import type { HostedProcess } from '../../kernel/host.ts';
 import type { NodeSpec } from '../../topology/node.ts';
 import { giveTo } from './account.ts';
 import { replaceFile, writePassfile, type InitialiseServices } from './initialise.ts';
-import { hostAccess, mainSettings, roleSettings, type RoleSettings } from './settings.ts';
+import {
+  ADMITTED_FILE,
+  admittedSettings,
+  hostAccess,
+  mainSettings,
+  roleSettings,
+  type RoleSettings,
+} from './settings.ts';
 import { nodePaths, removeLeftovers, type Storage } from './storage.ts';
 
 export interface ServerServices extends InitialiseServices {
   readonly clock: Clock;
+}
+
+/** What was written last, and who was told to read it: neither is done twice for nothing. */
+export interface RoleFiles {
+  /** Undefined: not known. A start writes the files too. */
+  written: string | undefined;
+  read: { readonly process: HostedProcess | undefined; readonly text: string } | undefined;
 }
 
 export type ServerRole = Omit<RoleSettings, 'passfile'>;
@@ -60,6 +74,16 @@ export async function writeHostAccess(
 ): Promise<void> {
   const { data } = nodePaths(services.storage, node);
   await replaceFile(services.account, join(data, 'pg_hba.conf'), hostAccess(admitted));
+}
+
+/** Read in one reload with who may connect; written after that, so whoever has read this has both. */
+export async function writeAdmitted(
+  services: ServerServices,
+  node: string,
+  epoch: number,
+): Promise<void> {
+  const { data } = nodePaths(services.storage, node);
+  await replaceFile(services.account, join(data, ADMITTED_FILE), admittedSettings(epoch));
 }
 
 /**

@@ -32,7 +32,7 @@ export function sizeSettings(options: PostgresOptions): Record<string, string> {
 }
 
 export function mainSettings(node: NodeSpec, port: number, options: PostgresOptions): string {
-  return render({
+  const settings = render({
     ...sizeSettings(options),
     listen_addresses: '127.0.0.1',
     port: String(port),
@@ -55,7 +55,7 @@ export function mainSettings(node: NodeSpec, port: number, options: PostgresOpti
     wal_sender_timeout: `${String(REPLICATION_TIMEOUT_MS)}ms`,
     wal_receiver_timeout: `${String(REPLICATION_TIMEOUT_MS)}ms`,
     wal_receiver_status_interval: '10s',
-    wal_retrieve_retry_interval: '200ms',
+    wal_retrieve_retry_interval: '1s',
     wal_keep_size: '32MB',
     max_slot_wal_keep_size: '512MB',
     min_wal_size: '32MB',
@@ -93,8 +93,19 @@ export function mainSettings(node: NodeSpec, port: number, options: PostgresOpti
     log_parameter_max_length_on_error: '0',
     log_checkpoints: 'off',
     log_line_prefix: '%m [%p] ',
-    include_if_exists: 'role.conf',
   });
+  const included = [ROLE_FILE, ADMITTED_FILE].map((file) => `include_if_exists '${file}'\n`);
+  return [settings, ...included].join('');
+}
+
+const ROLE_FILE = 'role.conf';
+
+export const ADMITTED_FILE = 'admitted.conf';
+/** The epoch in which the application was let in last. */
+export const ADMITTED_SETTING = 'meridian.admitted_epoch';
+
+export function admittedSettings(epoch: number): string {
+  return render({ [ADMITTED_SETTING]: String(epoch) });
 }
 
 export interface RoleSettings {
@@ -175,10 +186,6 @@ function quoteSetting(value: string): string {
 }
 
 function render(settings: Readonly<Record<string, string>>): string {
-  const lines = Object.entries(settings).map(([key, value]) =>
-    key === 'include_if_exists'
-      ? `${key} ${quoteSetting(value)}`
-      : `${key} = ${quoteSetting(value)}`,
-  );
+  const lines = Object.entries(settings).map(([key, value]) => `${key} = ${quoteSetting(value)}`);
   return ['# Written by Meridian at each start; changes are lost.', ...lines, ''].join('\n');
 }

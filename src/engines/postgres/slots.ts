@@ -32,7 +32,7 @@ export async function makeSlotsOn(
   upstream: string,
   followers: readonly string[],
 ): Promise<void> {
-  await withAdmin(cluster.admin(upstream), (client) =>
+  await cluster.looks.look(cluster.admin(upstream), (client) =>
     client.query(
       `SELECT pg_create_physical_replication_slot(name) FROM unnest($1::text[]) AS name
        WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = name)`,

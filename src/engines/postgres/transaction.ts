@@ -21,7 +21,6 @@ import type { Position } from '../../topology/position.ts';
 import type {
   BeginOptions,
   PreparedSession,
-  Scope,
   SessionTarget,
   Statement,
   StatementResult,
@@ -29,19 +28,17 @@ import type {
 } from '../connector.ts';
 import { CLOSING, sendClosing, socketOf } from './closing.ts';
 import { driverStatement, statementResult } from './driver-statement.ts';
-import { beginText } from './framing.ts';
+import { beginText, enterOf, refusedBegin } from './framing.ts';
 import { inspect } from './inspection.ts';
 import { parseReached, type ReachedRow } from './position-wait.ts';
 import { quoteIdentifier } from './quote.ts';
 import { ROLE } from './roles.ts';
 import { forgivable, savepointText, type SavepointCommand } from './savepoints.ts';
-import { fromDriver, SQLSTATE_SOILED, SQLSTATE_STALE_ROUTE, sqlStateOf } from './sqlstate.ts';
+import { fromDriver, SQLSTATE_SOILED, sqlStateOf } from './sqlstate.ts';
 import { preparedSession } from './two-phase.ts';
 
 /** "cached plan must not change result type": feature_not_supported, of all codes. */
 const PLAN_OVERTAKEN = '0A000';
-/** BEGIN of a serializable or writing transaction in recovery: the same code. */
-const NOT_ON_A_STANDBY = '0A000';
 
 export interface OpenOptions extends BeginOptions {
   /** Told when a replica read is opened, of its first answer. */
@@ -396,35 +393,4 @@ export class PostgresTransaction implements TwoPhaseTransaction {
 
 function hadFailed(): MeridianError {
   return new MeridianError('ERR_ENGINE_STATEMENT', 'the transaction had failed before its end');
-}
-
-/** A standby refuses to begin what only a leader can do, before `enter` could tell why. */
-function refusedBegin(error: unknown): unknown {
-  if (sqlStateOf(error) !== NOT_ON_A_STANDBY) return error;
-  return Object.assign(new Error('this node does not lead its group'), {
-    code: SQLSTATE_STALE_ROUTE,
-  });
-}
-
-function enterOf({ group, access }: SessionTarget, scope: Scope): pg.QueryConfig {
-  const route = [
-    group,
-    access.groupEpoch,
-    scope.range?.name ?? null,
-    scope.range?.epoch ?? null,
-    scope.account ?? null,
-  ];
-  if (access.kind !== 'replica-read') {
-    return {
-      name: 'meridian_enter',
-      text: 'SELECT meridian.enter($1, $2, $3, $4, $5)',
-      values: route,
-    };
-  }
-  return {
-    name: 'meridian_enter_replica',
-    text: `SELECT epoch::text AS epoch, (log - '0/0'::pg_lsn)::text AS log
-           FROM meridian.enter_replica($1, $2, $3, $4, $5, $6)`,
-    values: [...route, access.maxStalenessMs ?? null],
-  };
 }

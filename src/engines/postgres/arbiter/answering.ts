@@ -3,12 +3,12 @@ import { withAdmin } from '../admin.ts';
 import type { Cluster } from '../cluster.ts';
 
 /** A busy one answers within it, a hung one never. */
-export const ANSWER_TIMEOUT_MS = 700;
+const ANSWER_TIMEOUT_MS = 700;
 
 export async function answersInTime(
   cluster: Cluster,
   name: string,
-  timeoutMs: number = ANSWER_TIMEOUT_MS,
+  timeoutMs = ANSWER_TIMEOUT_MS,
 ): Promise<boolean> {
   const asked = withAdmin(cluster.admin(name), (client) => client.query('SELECT 1'), {
     statementTimeoutMs: timeoutMs,

@@ -7,12 +7,13 @@
  * then on the old leader's data is not used any more.
  */
 import { asMeridianError, isMeridianError, type MeridianError } from '../../../kernel/errors.ts';
-import { ANSWER_TIMEOUT_MS, answersInTime } from './answering.ts';
+import { answersInTime } from './answering.ts';
 import { elect, type Candidate } from './election.ts';
 import { fenceStandby } from './fencing.ts';
 import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
 import type { Leading } from './leading.ts';
+import { beatTimeoutMs } from './pulse.ts';
 import { recoverByForce } from './recovery.ts';
 import { ensureRunning } from './running.ts';
 
@@ -31,7 +32,7 @@ export async function restartLeader(of: Leading): Promise<GroupEvent> {
   // At a start there is no hurry, and nobody who could lead instead: all are just starting.
   const starting = of.cause === 'started';
   if (cluster.runs(group.leader) && cluster.node(group.leader).launching === undefined) {
-    const timeoutMs = starting ? START_ANSWER_MS : ANSWER_TIMEOUT_MS * of.patience;
+    const timeoutMs = starting ? START_ANSWER_MS : lastChanceMs(of);
     return (await answersInTime(cluster, group.leader, timeoutMs)) ? 'answers' : 'does-not-come';
   }
   const patience = starting ? {} : { patienceMs: RESTART_PATIENCE_MS * of.patience };
@@ -44,6 +45,11 @@ export async function restartLeader(of: Leading): Promise<GroupEvent> {
     if (cluster.reaches(group.leader)) cluster.node(group.leader).process?.signalTree('SIGKILL');
     return 'does-not-come';
   }
+}
+
+/** For a leader that has missed its beats, made anew the last time: as long as half of another. */
+function lastChanceMs({ group, patience }: Leading): number {
+  return (beatTimeoutMs(group.pulse) / 2) * patience;
 }
 
 /** Nobody is served until the group is opened again; clients wait for the next view. */

@@ -11,9 +11,9 @@
  *     anew with each receiver.)
  */
 import { waitUntil } from '../../../kernel/clock.ts';
-import { unreachableNode, withAdmin } from '../admin.ts';
+import { unreachableNode } from '../admin.ts';
 import type { Cluster } from '../cluster.ts';
-import { writeRoleOf } from './role-files.ts';
+import { reloadRole, writeAndReload, writeRoleOf } from './role-files.ts';
 import { ensureRunning } from './running.ts';
 
 /** With everything well it takes 20 ms; a restart of a standby that was down is within it too. */
@@ -30,8 +30,10 @@ export async function fenceStandby(cluster: Cluster, name: string, patience = 1)
   // One that is down starts fenced; one that is just starting may have read its files already.
   await writeRoleOf(cluster, name);
   await ensureRunning(cluster, name, { patienceMs: timeoutMs });
-  node.process?.signal('SIGHUP');
-  return withAdmin(
+  // Its start may have been decided before, and have written what it was then.
+  await writeRoleOf(cluster, name);
+  reloadRole(cluster, name);
+  return cluster.looks.look(
     admin,
     (client) =>
       waitUntil(
@@ -48,7 +50,7 @@ export async function fenceStandby(cluster: Cluster, name: string, patience = 1)
           return typeof at === 'string' ? BigInt(at) : undefined;
         },
       ),
-    { statementTimeoutMs: timeoutMs, connectTimeoutMs: timeoutMs },
+    { connectTimeoutMs: timeoutMs },
   );
 }
 
@@ -71,9 +73,8 @@ export async function follow(cluster: Cluster, name: string): Promise<void> {
  * files when they start.
  */
 export async function applyRole(cluster: Cluster, name: string): Promise<void> {
-  const node = cluster.node(name);
-  if (!cluster.reaches(name) || cluster.group(node.spec.group).excluded.has(name)) return;
+  const { spec } = cluster.node(name);
+  if (!cluster.reaches(name) || cluster.group(spec.group).excluded.has(name)) return;
   if (!cluster.runs(name)) return;
-  await writeRoleOf(cluster, name);
-  node.process?.signal('SIGHUP');
+  await writeAndReload(cluster, name);
 }

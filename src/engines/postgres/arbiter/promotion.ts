@@ -3,7 +3,6 @@
  * run out, so that is waited for, unless the predecessor is known to be dead.
  */
 import { waitUntil } from '../../../kernel/clock.ts';
-import { withAdmin } from '../admin.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { ended } from './lease.ts';
 import type { Leading } from './leading.ts';
@@ -22,26 +21,22 @@ export async function promoteLeader(of: Leading): Promise<GroupEvent> {
   await ensureRunning(cluster, group.leader);
   await putQuorumInForce(cluster, group.leader);
   await outliveLease(of);
-  return withAdmin(
-    cluster.admin(group.leader),
-    async (client): Promise<GroupEvent> => {
-      const inRecovery = async (): Promise<boolean> => {
-        const { rows } = await client.query<{ yes: boolean }>('SELECT pg_is_in_recovery() AS yes');
-        return rows[0]?.yes === true;
-      };
-      if (!(await inRecovery())) return 'promoted';
-      await client.query('SELECT pg_promote(false)');
-      const wait = { timeoutMs: PROMOTE_TIMEOUT_MS, intervalMs: POLL_MS };
-      await waitUntil(
-        clock,
-        { what: `${group.leader} to be promoted`, ...wait, signal: cluster.stopSignal },
-        async () => ((await inRecovery()) ? undefined : true),
-      );
-      log.info('promoted', { group: group.spec.name, node: group.leader });
-      return 'promoted';
-    },
-    { statementTimeoutMs: PROMOTE_TIMEOUT_MS },
-  );
+  return cluster.looks.look(cluster.admin(group.leader), async (client): Promise<GroupEvent> => {
+    const inRecovery = async (): Promise<boolean> => {
+      const { rows } = await client.query<{ yes: boolean }>('SELECT pg_is_in_recovery() AS yes');
+      return rows[0]?.yes === true;
+    };
+    if (!(await inRecovery())) return 'promoted';
+    await client.query('SELECT pg_promote(false)');
+    const wait = { timeoutMs: PROMOTE_TIMEOUT_MS, intervalMs: POLL_MS };
+    await waitUntil(
+      clock,
+      { what: `${group.leader} to be promoted`, ...wait, signal: cluster.stopSignal },
+      async () => ((await inRecovery()) ? undefined : true),
+    );
+    log.info('promoted', { group: group.spec.name, node: group.leader });
+    return 'promoted';
+  });
 }
 
 /** The holder is this leader itself, is dead, or its lease has run out. */

@@ -16,7 +16,7 @@ import type { NodeName } from '../../../topology/node.ts';
 import { withAdmin } from '../admin.ts';
 import type { Cluster } from '../cluster.ts';
 import { synchronousNames } from '../settings.ts';
-import { writeRoleOf } from './role-files.ts';
+import { reloadRole, writeRoleOf } from './role-files.ts';
 
 const RELOAD_TIMEOUT_MS = 3_000;
 const POLL_MS = 5;
@@ -28,7 +28,7 @@ export async function putQuorumInForce(cluster: Cluster, name: NodeName): Promis
   const { process } = node;
   if (node.waitsFor === voters) return;
   await writeRoleOf(cluster, name);
-  process?.signal('SIGHUP');
+  reloadRole(cluster, name);
   const wanted = synchronousNames([...voters].filter((one) => one !== name));
   const wait = { timeoutMs: RELOAD_TIMEOUT_MS, intervalMs: POLL_MS, signal: cluster.stopSignal };
   await waitUntil(

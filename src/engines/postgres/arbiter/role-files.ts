@@ -15,8 +15,30 @@ export function writeRoleOf(
   const node = cluster.node(name);
   const written = node.roleWrites.then(async () => {
     const role = await cluster.roleOf(name);
-    await writeRole(cluster.server, node.spec, { ...role, ...change });
+    const wanted = { ...role, ...change };
+    const text = JSON.stringify(wanted);
+    if (node.roleFiles.written === text) return;
+    node.roleFiles.written = undefined;
+    await writeRole(cluster.server, node.spec, wanted);
+    node.roleFiles.written = text;
   });
   node.roleWrites = written.catch(() => {});
   return written;
+}
+
+/** A follower that waits to connect again does so at once. */
+export function reloadRole(cluster: Cluster, name: NodeName): void {
+  const node = cluster.node(name);
+  const { process, roleFiles } = node;
+  process?.signal('SIGHUP');
+  roleFiles.read =
+    roleFiles.written === undefined ? undefined : { process, text: roleFiles.written };
+}
+
+/** Each reload is read by every process of the server: only where there is something to read. */
+export async function writeAndReload(cluster: Cluster, name: NodeName): Promise<void> {
+  await writeRoleOf(cluster, name);
+  const { process, roleFiles } = cluster.node(name);
+  const { read, written } = roleFiles;
+  if (read?.process !== process || read?.text !== written) reloadRole(cluster, name);
 }

@@ -83,6 +83,8 @@ async function spawn(cluster: Cluster, node: ClusterNode): Promise<void> {
   }
   const start = { port: node.port, role: await cluster.roleOf(name), connectionsMax };
   node.process = await startServer(cluster.server, node.spec, start);
+  // What others wrote meanwhile may have been written over.
+  node.roleFiles.written = undefined;
   node.waitsFor = voters;
   void node.process.exited.then(() => {
     node.bell.ring();

@@ -28,7 +28,7 @@ import { has, mayNotVote, nearlyHome, secondHas, votersUnder } from './homecomin
 import { ended } from './lease.ts';
 import type { Leading, Switchover } from './leading.ts';
 import { CONTROL_BYTES, readControl } from './pg-control.ts';
-import { writeRoleOf } from './role-files.ts';
+import { reloadRole, writeRoleOf } from './role-files.ts';
 
 const PREPARE_TIMEOUT_MS = 8_000;
 /** Of log that the successor may still have to receive when the pause begins. */
@@ -98,10 +98,9 @@ function whyNot(
 
 /** For the time of the change alone: `chooseUpstreams` has the last word when the group opens. */
 async function streamFrom(cluster: Cluster, name: string, upstream: string): Promise<void> {
-  const node = cluster.node(name);
   if (!cluster.runs(name) || !cluster.reaches(name)) return;
   await writeRoleOf(cluster, name, { upstream: await cluster.link(name, upstream) });
-  node.process?.signal('SIGHUP');
+  reloadRole(cluster, name);
 }
 
 async function caughtUp(of: Leading, to: string): Promise<void> {
@@ -158,7 +157,7 @@ export async function stopLeader(of: Leading): Promise<GroupEvent> {
   const { to = '', voters = group.voters } = switchover ?? {};
   const old = group.leader;
   // A logical consumer far away would hold up the shutdown until it has confirmed the last byte.
-  await withAdmin(cluster.admin(old), (client) =>
+  await sessions.use(group, (client) =>
     client.query(
       `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
        WHERE slot_type = 'logical' AND active`,

@@ -1,6 +1,7 @@
 /** The two phases of a leader that is well: it is opened, then watched. */
 import { MeridianError } from '../../../kernel/errors.ts';
 import type { NodeName } from '../../../topology/node.ts';
+import type { Cluster } from '../cluster.ts';
 import { repointGlobals } from '../globals-era.ts';
 import { openGroup } from '../opening.ts';
 import { answersInTime } from './answering.ts';
@@ -10,6 +11,7 @@ import type { GroupEvent } from './group-machine.ts';
 import { newLease } from './lease.ts';
 import type { Leading } from './leading.ts';
 import { judgePulse } from './pulse.ts';
+import { reloadRole } from './role-files.ts';
 
 /** A safety net: whatever matters rings the bell. */
 const LOOK_MS = 500;
@@ -21,8 +23,9 @@ export async function openAgain(of: Leading): Promise<GroupEvent> {
   const { name } = group.spec;
   const followers = group.spec.nodes.map((node) => node.name).filter((one) => one !== group.leader);
   // Whoever was fenced before it was elected has lost its password, which its subscriptions need.
-  await applyRole(cluster, group.leader);
-  await settleFollowers(cluster, name);
+  await Promise.all([applyRole(cluster, group.leader), settleFollowers(cluster, name)]);
+  // Brought back where it was: they wait a moment before they try it again.
+  if (of.previous === group.leader) for (const one of followers) nudge(cluster, one);
   group.lease = newLease(group.leader, clock.monotonicMs());
   group.pulse.misses = 0;
   group.pulse.aloneSinceMs = undefined;
@@ -38,6 +41,11 @@ export async function openAgain(of: Leading): Promise<GroupEvent> {
   recordChange(of);
   for (const one of followers) cluster.node(one).bell.ring();
   return 'opened';
+}
+
+/** Of what it should be nothing has changed. */
+function nudge(cluster: Cluster, name: NodeName): void {
+  if (cluster.runs(name) && cluster.reaches(name)) reloadRole(cluster, name);
 }
 
 function recordChange(of: Leading): void {

@@ -22,7 +22,14 @@ import { unpackTar } from './unpack.ts';
 
 /** The source's own, which would make the copy a leader, a follower of the wrong one, or a running server. */
 const LEFT_BEHIND = [
-  ...['role.conf', 'role.conf.next', 'postgresql.conf.next', 'pg_hba.conf.next'],
+  ...[
+    'role.conf',
+    'role.conf.next',
+    'admitted.conf',
+    'admitted.conf.next',
+    'postgresql.conf.next',
+    'pg_hba.conf.next',
+  ],
   ...[
     'postgresql.auto.conf',
     'standby.signal',
