@@ -4,6 +4,7 @@
  * A client may be refused, and then is told whether to come back, and when; a request goes unanswered
  * only while the gateway that has it, or is to have it, was killed on purpose.
  */
+import { REQUEST_TIMEOUT_MS } from '../../examples/bank/load/client.ts';
 import type { Summary } from '../../examples/bank/load/report.ts';
 import type { CountedFault, Loss } from '../../examples/bank/load/tally.ts';
 import type { Injected } from '../../src/verify/history.ts';
@@ -40,12 +41,14 @@ export function isSound({ retry, retryAfter, outcome, repeatable, status }: Coun
   return status >= 400 && (advised || resolvable) && (retry !== 'backoff' || retryAfter);
 }
 
-export function isExcused({ region, atMs }: Loss, injected: readonly Injected[]): boolean {
+/** Lost with its gateway, or sent while there was none: its connection waits for the successor. */
+export function isExcused({ region, code, atMs }: Loss, injected: readonly Injected[]): boolean {
+  const sentAtMs = code === 'UND_ERR_HEADERS_TIMEOUT' ? atMs - REQUEST_TIMEOUT_MS : atMs;
   return injected.some(
     (fault) =>
       fault.what.includes(`gateway.${region}`) &&
       atMs >= fault.atMs - SLACK_MS &&
-      atMs <= (fault.healedAtMs ?? fault.atMs) + GATEWAY_BACK_MS,
+      sentAtMs <= (fault.healedAtMs ?? fault.atMs) + GATEWAY_BACK_MS,
   );
 }
 

@@ -22,6 +22,8 @@ import type { AttemptServices, CrossGroupRoute, Work } from './work.ts';
 
 type Route = SessionTarget | CrossGroupRoute;
 
+const LEADERLESS_WAIT_MS = 5_000;
+
 export async function runAttempts<T>(
   services: AttemptServices,
   work: Work<T>,
@@ -175,8 +177,13 @@ class Attempts<T> {
     const bounds = { baseMs: limits.backoffBaseMs, maxMs: limits.backoffMaxMs };
     if (verdict.kind === 'await-route' || (verdict.kind === 'use-leader' && leaderless)) {
       this.#waits += 1;
-      const atMostMs = backoffMs(this.#waits, random, { ...bounds, maxMs: limits.newsWaitMaxMs });
-      await untilNews(this.#services, { version: view.version, atMostMs, signal });
+      const leaderOf = leaderlessGroup(this.#last);
+      // A safety net alone, where the view that is waited for says all there is to know.
+      const atMostMs =
+        leaderOf === undefined
+          ? backoffMs(this.#waits, random, { ...bounds, maxMs: limits.newsWaitMaxMs })
+          : LEADERLESS_WAIT_MS;
+      await untilNews(this.#services, { version: view.version, leaderOf, atMostMs, signal });
     } else if (verdict.kind === 'again') {
       this.#conflicts += 1;
       if (verdict.wait === 'backoff') {
@@ -198,4 +205,9 @@ class Attempts<T> {
       { cause: failure, details: { lastCode: failure.code } },
     );
   }
+}
+
+function leaderlessGroup(failure: MeridianError | undefined): string | undefined {
+  const name = failure?.details['leaderless'];
+  return typeof name === 'string' ? name : undefined;
 }

@@ -19,6 +19,7 @@ export function leaderOf(group: RoutedGroup): RoutedNode {
     throw new MeridianError(
       'ERR_ENGINE_NO_NODE',
       `group ${group.name} has no leader open for business at the moment`,
+      { details: { leaderless: group.name } },
     );
   }
   return leader;

@@ -2,6 +2,8 @@
 import type { ControlSubscription } from '../control/subscription.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
+import type { GroupName } from '../topology/position.ts';
+import type { RoutingView } from '../topology/routing.ts';
 import type { Deadline } from './deadline.ts';
 
 export interface WaitServices {
@@ -9,13 +11,21 @@ export interface WaitServices {
   readonly control: Pick<ControlSubscription, 'view' | 'newerThan'>;
 }
 
+export interface News {
+  readonly version: number;
+  /** Nothing else is news: other groups change, and this one goes through phases, while many wait. */
+  readonly leaderOf?: GroupName | undefined;
+  readonly atMostMs: number;
+  readonly signal: AbortSignal;
+}
+
 /** Resolves with the first view newer than `version`, after `atMostMs`, or when the signal aborts. */
-export async function untilNews(
-  { clock, control }: WaitServices,
-  wait: { readonly version: number; readonly atMostMs: number; readonly signal: AbortSignal },
-): Promise<void> {
-  const { version, signal } = wait;
-  if (control.view.version > version || signal.aborted) return;
+export async function untilNews({ clock, control }: WaitServices, wait: News): Promise<void> {
+  const { version, leaderOf, signal } = wait;
+  const isNews = (view: Pick<RoutingView, 'version' | 'groups'>): boolean =>
+    view.version > version &&
+    (leaderOf === undefined || view.groups[leaderOf]?.leader !== undefined);
+  if (isNews(control.view) || signal.aborted) return;
   const waited = new AbortController();
   const stop = (): void => {
     waited.abort();
@@ -23,7 +33,11 @@ export async function untilNews(
   const cancel = clock.schedule(wait.atMostMs, stop);
   signal.addEventListener('abort', stop, { once: true });
   try {
-    await control.newerThan(version, waited.signal);
+    for (let seen = version; ;) {
+      const view = await control.newerThan(seen, waited.signal);
+      if (isNews(view)) return;
+      seen = view.version;
+    }
   } catch {
     // No news: the old route may have become right again (a leader that was opening).
   } finally {

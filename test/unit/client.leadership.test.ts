@@ -148,6 +148,28 @@ describe('who may lead next', () => {
   });
 });
 
+describe('a wait for a leader', () => {
+  test('is ended by nothing but a leader of that group, the end of its time, or the call’s', async () => {
+    const clock = manualClock();
+    const control = feed(view(5, undefined));
+    const { signal } = new AbortController();
+    let over = false;
+    const wait = { version: 1, leaderOf: 'g', atMostMs: 5_000, signal };
+    const waiting = untilNews({ clock, control }, wait).then(() => (over = true));
+    for (let version = 2; version < 5; version += 1) {
+      control.push(view(version, undefined, version));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.equal(over, false);
+    control.push(view(6, 'b', 5));
+    await waiting;
+    assert.equal(control.listeners(), 0);
+    const bounded = untilNews({ clock, control: feed(view(5, undefined)) }, wait);
+    clock.advance(5_000);
+    await bounded;
+  });
+});
+
 describe('a route made from an older view', () => {
   const target = (kind: 'write' | 'strong-read', epoch: number, name = 'a'): SessionTarget => ({
     ...{ node: node(name), group: 'g', scopes: [] },

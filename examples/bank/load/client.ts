@@ -53,7 +53,7 @@ const NO_REPORTS: Reports = { noteRetries: () => {}, noteFault: () => {}, noteLo
 const REPEATS_MAX = 10;
 const REPEAT_DELAY_MS = 350;
 const CONNECTIONS_PER_REGION = 128;
-const REQUEST_TIMEOUT_MS = 10_000;
+export const REQUEST_TIMEOUT_MS = 10_000;
 /** The gateway is given less than we wait, so that its own answer arrives. */
 const GATEWAY_TIMEOUT_MS = 8_000;
 

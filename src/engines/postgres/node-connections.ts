@@ -59,14 +59,14 @@ export class NodeConnections {
     this.#heardAtMs = this.#services.clock.monotonicMs();
   }
 
-  /** There is a connection. */
+  /** There is a connection, or was: of a node that ends they are gone before anybody hears of it. */
   get inTouch(): boolean {
-    return this.#established.size > 0;
+    return this.#heardAtMs > -Infinity;
   }
 
   /** Makes the first connection, without anybody who waits for it. */
   warm(): void {
-    if (this.inTouch || this.#ended !== undefined) return;
+    if (this.#established.size > 0 || this.#ended !== undefined) return;
     this.acquire({ signal: AbortSignal.timeout(this.#services.connectTimeoutMs) }).then(
       (client) => {
         client.release();
