@@ -4,7 +4,7 @@
  * observes anew and goes on; steps are idempotent, so none needs to know how far the last run came.
  */
 import type { DesiredState, Engine, EngineStep } from '../engines/engine.ts';
-import { MeridianError } from '../kernel/errors.ts';
+import { isMeridianError, MeridianError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { Clock } from '../kernel/clock.ts';
 
@@ -18,6 +18,8 @@ export interface ReconcileOptions {
 
 /** Each round removes differences; needing more than this many means that one does not go away. */
 const ROUNDS_MAX = 4;
+/** Rounds that may end early: a leader that changes while others are still being set up is no reason to give up. */
+const PASSING_MAX = 2;
 
 export async function reconcile(
   engine: Engine,
@@ -26,10 +28,18 @@ export async function reconcile(
 ): Promise<void> {
   engine.adopt(desired);
   let steps: readonly EngineStep[] = [];
+  let passing = 0;
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
     steps = engine.plan(desired, await engine.observe({ signal: options.signal }));
     if (steps.length === 0) return;
-    await performAll(engine, desired, { steps, ...options });
+    try {
+      await performAll(engine, desired, { steps, ...options });
+    } catch (error) {
+      if (options.signal.aborted || !isMeridianError(error, 'ERR_ENGINE_UNAVAILABLE')) throw error;
+      passing += 1;
+      if (passing > PASSING_MAX) throw error;
+      options.log.warn('looking again at what is left to do', { reason: error.message });
+    }
   }
   throw new MeridianError(
     'ERR_INTERNAL',

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import type { Engine, EngineStep } from '../../src/engines/engine.ts';
 import type { ClusterSnapshot } from '../../src/engines/snapshot.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { MeridianError } from '../../src/kernel/errors.ts';
 import { silentLog } from '../../src/kernel/log.ts';
 import { checkOrder, reconcile } from '../../src/orchestrate/reconcile.ts';
 import { DESIRED, FRESH } from './engine.fixtures.ts';
@@ -72,6 +73,20 @@ describe('reconciling', () => {
     );
     await assert.rejects(run(engine), boom);
     assert.deepEqual(done, ['x'], 'what was under way was finished, y not begun');
+  });
+
+  test('a leader that changes meanwhile is looked at again, a bounded number of times', async () => {
+    let failures = 2;
+    const away = new MeridianError('ERR_ENGINE_UNAVAILABLE', 'a leader changed');
+    const flaky = engineOf({ a: [], b: ['a'] }, (id) => {
+      if (id === 'b' && failures-- > 0) throw away;
+    });
+    await run(flaky.engine);
+    assert.deepEqual(flaky.done, ['a', 'b']);
+    const lost = engineOf({ a: [] }, () => {
+      throw away;
+    });
+    await assert.rejects(run(lost.engine), away);
   });
 
   test('an abort begins nothing further', async () => {
