@@ -130,6 +130,24 @@ for (const survive of LAYOUTS) {
       await nothingLost();
     });
 
+    test('after the leader and its successor the return of one of them is enough', async () => {
+      const before = await rig.group();
+      rig.down(before.leader ?? '');
+      const between = await reopened(before);
+      const successor = between.leader ?? '';
+      rig.down(successor);
+      // The third one is elected, and there is nobody to confirm that.
+      await rig.until('somebody else is elected', async () => {
+        const { phase } = (await rig.group()).operation ?? {};
+        return phase === 'opening';
+      });
+      rig.up(successor);
+      const after = await reopened(between);
+      assert.ok(![before.leader, successor].includes(after.leader));
+      rig.up(before.leader ?? '');
+      await nothingLost();
+    });
+
     test('the successor dies before the old leader is cloned: nothing is lost', async () => {
       const before = await rig.group();
       rig.down(before.leader ?? '');

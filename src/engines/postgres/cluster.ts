@@ -222,9 +222,12 @@ export class Cluster {
   /** It has a whole copy again; to be called before it runs, since it confirms commits from then on. */
   async include(node: NodeName): Promise<void> {
     const group = this.group(this.node(node).spec.group);
-    const excluded = [...group.excluded].filter((one) => one !== node);
-    await this.#persist(group, { excluded });
+    const others = (nodes: ReadonlySet<NodeName>): NodeName[] =>
+      [...nodes].filter((one) => one !== node);
+    const [excluded, unconfirmed] = [others(group.excluded), others(group.unconfirmed)];
+    await this.#persist(group, { excluded, unconfirmed });
     group.excluded.delete(node);
+    group.unconfirmed = new Set(unconfirmed);
     this.chooseUpstreams(group.spec.name);
   }
 

@@ -2,10 +2,13 @@
 import type { Wakeup } from '../../../kernel/wakeup.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { GroupOperation, LeaderChange } from '../../snapshot.ts';
+import type { GroupPhase } from './group-machine.ts';
 
 export interface GroupArbiter {
   /** Rung when there may be something to do. */
   readonly bell: Wakeup;
+  /** What the machine does now. */
+  readonly phase: GroupPhase;
   /** Undefined while the group is open and nothing is asked of it. */
   readonly operation: GroupOperation | undefined;
   readonly lastChange: LeaderChange | undefined;

@@ -111,7 +111,8 @@ class Keeper {
       endings: this.#endings,
       dispensable:
         group.excluded.has(name) &&
-        !group.unconfirmed.has(name) &&
+        // Of the elected, which has all that was acknowledged, a copy will do as well: see 0017.
+        (!group.unconfirmed.has(name) || group.leadership?.phase === 'opening') &&
         this.#cluster.runs(group.leader) &&
         this.#cluster.reaches(group.leader),
       upstreamWell:

@@ -15,7 +15,7 @@ export interface NodeFacts {
   readonly endings: number;
   /** Its group has a leader with a confirmed barrier: there is something to follow, and to clone. */
   readonly open: boolean;
-  /** Nobody needs what it has: it was excluded before the present leader was elected. */
+  /** A copy of the leader, which runs, has all that anybody may need of what it has. */
   readonly dispensable: boolean;
   readonly upstreamWell: boolean;
   /** It runs, can be reached, and has not answered for so long. */

@@ -49,10 +49,15 @@ export async function rebuild(cluster: Cluster, name: NodeName): Promise<void> {
     await excludeSafely(cluster, node);
   }
   await step('copying');
+  const { leader } = cluster.group(node.spec.group);
   await copy(cluster, node, (doneBytes, totalBytes) => {
     told('copying', { doneBytes, totalBytes });
   });
   await step('starting');
+  // It may have what the present leader lacks, of a log that has ended: an election would count it.
+  if (cluster.group(node.spec.group).leader !== leader) {
+    throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `a leader changed while ${name} was copied`);
+  }
   await cluster.include(name);
   node.fenced = false;
   await ensureRunning(cluster, name);
