@@ -68,7 +68,7 @@ export interface EngineServices {
    */
   reaches?(place: Locality): boolean;
   /**
-   * Told of each journalled phase of a failover, switchover or rebuild before its effects begin, and
+   * Told of each phase of a failover, switchover or rebuild before its effects begin, and
    * waited for: what the crash tests are built on.
    */
   onPhase?(machine: string, phase: string): Promise<void> | void;

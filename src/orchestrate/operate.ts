@@ -4,7 +4,7 @@
  * second is refused, since it was asked for by a picture that the first one changes.
  *
  * Whoever asked may leave: the step under way is finished all the same, and no other is begun. Only the
- * end of the platform interrupts a step, whose journal the next start goes on from.
+ * end of the platform interrupts a step; the next start goes on from what is stored.
  */
 import type { OperationEvent, OperationOptions, OperationRequest } from '../control/operation.ts';
 import type { DesiredState, Engine, EngineStep } from '../engines/engine.ts';

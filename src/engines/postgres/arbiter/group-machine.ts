@@ -1,6 +1,6 @@
 /**
  * The life of a replication group's leadership as a state machine. Pure: phases, events, and one total
- * table. What a phase does is in leadership.ts; each phase does one thing and ends in one event.
+ * table. What a phase does is named in effects.ts; each phase does one thing and ends in one event.
  *
  *   open ── ended, silent ──► restarting ── answers ──► promoting ──► opening ──► open
  *    │                          │     ▲                   ▲    ▲
