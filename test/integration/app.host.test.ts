@@ -104,8 +104,8 @@ async function ask(app: AppHost, name: string, path: string): Promise<string> {
   return answer.body.text();
 }
 
-function until(what: string, holds: () => boolean): Promise<true> {
-  return waitUntil(systemClock, { what, timeoutMs: 8_000, intervalMs: 5 }, () =>
+function until(what: string, holds: () => boolean, timeoutMs = 8_000): Promise<true> {
+  return waitUntil(systemClock, { what, timeoutMs, intervalMs: 5 }, () =>
     holds() ? true : undefined,
   );
 }
@@ -168,7 +168,8 @@ describe('kept running', () => {
     await until('it is ready again', () => stateOf(app, 'eu.0').ready);
     assert.equal(stateOf(app, 'eu.0').status.pid, before);
     await ask(app, 'eu.0', '/hang');
-    await until('it is replaced', () => history.includes('eu.0:starting'));
+    // Fifteen lost checks.
+    await until('it is replaced', () => history.includes('eu.0:starting'), 20_000);
     await until('the new one is ready', () => stateOf(app, 'eu.0').ready);
     assert.notEqual(stateOf(app, 'eu.0').status.pid, before);
     const states = ['unhealthy', 'ready', 'unhealthy', 'backing-off', 'starting', 'ready'];

@@ -139,7 +139,8 @@ describe('faults on purpose', () => {
     const before = await appPid('eu-west.0');
     await chaos().inject({ action: 'stop', target: server('app.eu-west.0') });
     assert.equal(chaos().faults().length, 1);
-    const wait = { what: 'a new process', timeoutMs: BACK_MS };
+    // Fifteen checks are missed first, of a second each and a second apart.
+    const wait = { what: 'a new process', timeoutMs: 30_000 + BACK_MS };
     await waitUntil(systemClock, wait, async () => {
       const pid = await appPid('eu-west.0');
       return (pid !== undefined && pid !== before) || undefined;

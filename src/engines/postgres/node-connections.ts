@@ -39,6 +39,8 @@ export class NodeConnections {
   readonly #established = new Set<pg.PoolClient>();
   readonly #inUse = new Set<pg.PoolClient>();
   readonly #waiting = new Set<(reason: MeridianError) => void>();
+  /** In use by nobody, and not free: their answers are waited for. */
+  readonly #lingering = new Set<pg.PoolClient>();
   #heardAtMs = -Infinity;
   #ended: Promise<void> | undefined;
 
@@ -73,6 +75,19 @@ export class NodeConnections {
       },
       () => {},
     );
+  }
+
+  /** Kept until `over`, which gives it back, for so long at most, and not beyond the end of all of them. */
+  linger(client: pg.PoolClient, over: Promise<unknown>, atMostMs: number): void {
+    this.#lingering.add(client);
+    const cancel = this.#services.clock.schedule(atMostMs, () => {
+      cut([client]);
+    });
+    void over.finally(() => {
+      cancel();
+      this.#lingering.delete(client);
+    });
+    if (this.#ended !== undefined) cut([client]);
   }
 
   async acquire({ signal, patienceMs }: AcquireOptions): Promise<pg.PoolClient> {
@@ -158,6 +173,7 @@ export class NodeConnections {
       });
     }
     this.#turns.end();
+    cut(this.#lingering);
     this.#ended = this.#pool.end();
     return this.#ended;
   }

@@ -8,7 +8,6 @@
  */
 import type { Clock } from '../../kernel/clock.ts';
 import type { Access, BeginOptions, SessionTarget } from '../connector.ts';
-import { socketOf } from './closing.ts';
 import { silence, type NodeConnections } from './node-connections.ts';
 import { awaitPosition } from './position-wait.ts';
 import { PostgresTransaction } from './transaction.ts';
@@ -42,10 +41,7 @@ export async function beginOnReplica(
   ): void => {
     const cancel = clock.schedule(ms, () => {
       const over = transaction.abandon(silence(target.node, ms), answer);
-      const keep = clock.schedule(LINGER_MS, () => {
-        socketOf(client).destroy(new Error('no answer'));
-      });
-      void over.then(keep);
+      connections.linger(client, over, LINGER_MS);
     });
     answer.then(
       () => {
