@@ -7,12 +7,17 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 /** Parents before their children. A stopped parent forks no more, so SIGSTOP misses nobody. */
 export function signalTree(root: number, signal: NodeJS.Signals): void {
-  for (const pid of [root, ...descendants(root, parents())]) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      // Ended meanwhile.
-    }
+  // What it starts between the look and its end would be left: a database server's child waits for ever
+  // for a lock that a killed one held. A process with a stop pending starts nobody (Linux, fork(2)).
+  if (signal === 'SIGKILL') send(root, 'SIGSTOP');
+  for (const pid of [root, ...descendants(root, parents())]) send(pid, signal);
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Ended meanwhile.
   }
 }
 
