@@ -14,7 +14,7 @@
  * Result: bench/results/chaos-<layout>.json. Linux only: memory is read from /proc.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
@@ -31,6 +31,8 @@ import { strike } from './chaos/faults.ts';
 import { countsBy, failuresOf, type ChaosRun } from './chaos/judging.ts';
 import { RESULTS } from './cluster/results-folder.ts';
 import { versionsOf, type Versions } from './cluster/versions.ts';
+import { interruption } from './measuring/interrupted.ts';
+import { processesIn } from './measuring/processes.ts';
 import { sampleProcesses, type Sample } from './rolling/processes.ts';
 import { judgeGrowth } from './rolling/report.ts';
 
@@ -76,7 +78,7 @@ async function loadAndStrike(
   const before = await sampleProcesses();
   const args = ['--for', `${String(WARM_UP_MS + forMs)}ms`, '--rate', rate, '--seed', values.seed];
   const load = startLoad(platform, [...args, '--pause-before-verify', pauseFile], say);
-  process.once('SIGINT', () => {
+  interruption(() => {
     load.end();
   });
   const [loaded, sampled] = [new AbortController(), new AbortController()];
@@ -109,17 +111,6 @@ async function loadAndStrike(
     sampled.abort();
     load.end();
   }
-}
-
-/** Whatever has to do with the folder, when nothing should. */
-async function survivors(directory: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (command.includes(directory)) found.push(command.replaceAll('\0', ' ').trim());
-  }
-  return found;
 }
 
 function report(run: ChaosRun, versions: Versions, failures: readonly string[]): object {
@@ -162,7 +153,7 @@ try {
   } finally {
     await platform.stop();
   }
-  const whole = { ...run, leftBehind: await survivors(directory) };
+  const whole = { ...run, leftBehind: await processesIn(directory) };
   const failures = failuresOf(whole);
   passed = failures.length === 0;
   await mkdir(RESULTS, { recursive: true });

@@ -26,6 +26,7 @@ import {
   type Aim,
   type Row,
 } from './failover/table.ts';
+import { interruption, unlessInterrupted } from './measuring/interrupted.ts';
 
 const [roundsText = '10', only] = process.argv.slice(2);
 const rounds = Number(roundsText);
@@ -33,6 +34,9 @@ if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error('how many round
 const layouts = (['zone', 'region'] as const).filter((layout) => (only ?? layout) === layout);
 if (layouts.length === 0) throw new Error(`${only ?? ''}: expected zone or region`);
 
+const signal = interruption(() => {
+  console.log('ending: the cluster is taken down first');
+});
 const rows: Row[] = [];
 const failures: string[] = [];
 let versions: Versions | undefined;
@@ -78,7 +82,6 @@ async function measure(stand: Stand): Promise<void> {
 }
 
 for (const layout of layouts satisfies readonly SurvivalGoal[]) {
-  const { signal } = new AbortController();
   const cluster = await startBenchCluster({
     ...{ layout, scale: 1, signal },
     onProgress: (line) => {
@@ -90,7 +93,7 @@ for (const layout of layouts satisfies readonly SurvivalGoal[]) {
     const stand = await standOn(cluster);
     const [group = ''] = stand.groups.names;
     versions = await versionsOf(stand.servers, (await stand.groups.open(group)).leader);
-    await measure(stand);
+    await unlessInterrupted(signal, measure(stand));
     done = true;
   } finally {
     await cluster[Symbol.asyncDispose]();

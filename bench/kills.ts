@@ -14,15 +14,12 @@ import { systemClock } from '../src/kernel/clock.ts';
 import { Campaign } from './kills/campaign.ts';
 import { parseKillsOptions } from './kills/options.ts';
 import { Results, summarize } from './kills/results.ts';
+import { interruption } from './measuring/interrupted.ts';
 
 const options = parseKillsOptions(process.argv.slice(2));
 const results = await Results.open(options);
-const stop = new AbortController();
-process.on('SIGINT', () => {
-  // Asked twice: leave at once; the next start ends what is left.
-  if (stop.signal.aborted) process.exit(130);
+const asked = interruption(() => {
   console.log('ending: rows are read back first');
-  stop.abort();
 });
 
 const before = results.kills;
@@ -32,7 +29,7 @@ if (before < options.kills) {
     const time = new Date(systemClock.now()).toISOString().slice(11, 19);
     console.log(`${time} ${line}`);
   });
-  const failures = await campaign.run(stop.signal);
+  const failures = await campaign.run(asked);
   for (const failure of failures) console.error(`FAILED: ${failure}`);
   if (failures.length > 0) process.exitCode = 1;
 }

@@ -19,6 +19,7 @@ import { isMeridianError, messageOf } from '../src/kernel/errors.ts';
 import { startPlatform, type Platform } from '../src/platform.ts';
 import { ownBank } from './bank/declaration.ts';
 import { startLoad } from './bank/load.ts';
+import { interruption } from './measuring/interrupted.ts';
 import { sampleProcesses, type Sample } from './rolling/processes.ts';
 import { failuresOf, rollingReport, type RestartDone } from './rolling/report.ts';
 
@@ -96,7 +97,7 @@ try {
     );
     const ended = new AbortController();
     // Ctrl-C ends the load, which then tells what it has seen, and the rest follows.
-    process.once('SIGINT', () => {
+    interruption(() => {
       load.end();
     });
     void load.summary

@@ -1,5 +1,5 @@
-/** This process and its descendants, and what their memory costs, from /proc: Linux only. */
-import { readdir, readFile } from 'node:fs/promises';
+/** Processes and what their memory costs, from /proc: Linux only. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
 
 export interface Seen {
   readonly parent: number;
@@ -47,4 +47,18 @@ export async function databaseMegabytes(): Promise<number> {
     kilobytes += Number(/^Pss:\s+(\d+)/m.exec(text)?.[1] ?? 0);
   }
   return kilobytes / 1024;
+}
+
+/** Whoever names the folder or works in it; a database server's backends do only the latter. */
+export async function processesIn(directory: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '');
+    if (command.includes(directory) || cwd.startsWith(directory)) {
+      found.push(`${pid} ${command.replaceAll('\0', ' ').trim()}`);
+    }
+  }
+  return found;
 }

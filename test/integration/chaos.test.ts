@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +16,7 @@ import { isMeridianError } from '../../src/kernel/errors.ts';
 import type { Address } from '../../src/topology/routing.ts';
 import { startTestPlatform, type TestPlatform } from '../support/cluster.ts';
 import { processesOf } from '../support/command.ts';
+import { childrenOf, stateOf } from '../support/processes.ts';
 import { dial, receive } from '../support/sockets.ts';
 
 const APP = `import { createServer } from 'node:http';
@@ -93,7 +93,12 @@ describe('faults on purpose', () => {
     const fault = await chaos().inject({ action: 'kill', target: server(name) });
     assert.equal(fault.lasting, false);
     assert.deepEqual(chaos().faults(), [], 'it is over by itself');
-    for (const one of [pid, ...backends]) assert.equal(await stateOf(one), undefined);
+    // The kernel takes a moment to end one that is just running.
+    const wait = { what: 'all to be gone', timeoutMs: BACK_MS };
+    await waitUntil(systemClock, wait, async () => {
+      const states = await Promise.all([pid, ...backends].map(stateOf));
+      return states.every((state) => state === undefined) || undefined;
+    });
     const back = await streams(name);
     assert.notEqual(back.pid, pid);
   });
@@ -240,13 +245,3 @@ describe('faults on purpose', () => {
 });
 
 /** The letter that the kernel shows for a process; undefined when it has ended. */
-async function stateOf(pid: number): Promise<string | undefined> {
-  const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8').catch(() => '');
-  const state = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[0];
-  return state === '' || state === 'Z' || state === 'X' ? undefined : state;
-}
-
-async function childrenOf(pid: number): Promise<number[]> {
-  const path = `/proc/${String(pid)}/task/${String(pid)}/children`;
-  return (await readFile(path, 'utf8')).trim().split(' ').map(Number);
-}

@@ -8,9 +8,11 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { signalTree } from '../../src/orchestrate/drivers/process-tree.ts';
 import type { StatusReport } from '../../src/control/status.ts';
 import { SCHEMA, temporaryDirectory, writeFiles } from '../support/cluster.ts';
 import { processesOf, runMeridian, type CommandRun } from '../support/command.ts';
+import { childrenOf, stateOf } from '../support/processes.ts';
 
 const CONFIG = `export default {
   regions: { 'us-east': {}, 'eu-west': {}, 'ap-south': {} },
@@ -102,13 +104,22 @@ describe('meridian up', () => {
     assert.equal((await second.ended).code, 1);
     assert.match(second.stderr(), new RegExp(String(first.pid)), 'names the one that runs');
 
+    // One server's postmaster dies and its backends stand still: they hold its memory, and obey nobody.
+    const [{ pid: postmaster } = { pid: null }] = before.nodes;
+    assert.ok(postmaster !== null);
+
     first.signal('SIGKILL');
     await first.ended;
+    signalTree(postmaster, 'SIGSTOP');
+    const orphans = await childrenOf(postmaster);
+    assert.ok(orphans.length > 2, 'it has backends');
+    process.kill(postmaster, 'SIGKILL');
     const left = await processesOf(directory);
     assert.ok(left.length >= SERVERS, `${String(left.length)} processes are left`);
 
     const third = up();
     await third.printed(/Ready/);
+    for (const one of orphans) assert.equal(await stateOf(one), undefined, 'the orphans are gone');
     const after = await statusOf();
     assert.equal(after.installation, before.installation);
     assert.equal(await readFile(secrets, 'utf8'), made, 'the same passwords');

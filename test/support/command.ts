@@ -1,6 +1,6 @@
 /** The built `meridian` command as a user runs it: a process with output, signals and an exit code. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.js');
@@ -53,17 +53,18 @@ export function runMeridian(
   };
 }
 
-/** Living processes whose command line or environment names the folder (Linux). */
+/** Living processes whose command line or environment names the folder, or that work in it (Linux). */
 export async function processesOf(directory: string): Promise<string[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const found = await Promise.all(
     pids.map(async (pid) => {
       if (Number(pid) === process.pid) return undefined;
-      const [command, environment] = await Promise.all([
+      const [command, environment, cwd] = await Promise.all([
         readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''),
         readFile(`/proc/${pid}/environ`, 'utf8').catch(() => ''),
+        readlink(`/proc/${pid}/cwd`).catch(() => ''),
       ]);
-      const hit = command.includes(directory) || environment.includes(directory);
+      const hit = [command, environment, cwd].some((text) => text.includes(directory));
       return hit && command !== '' ? `${pid} ${command.replaceAll('\0', ' ')}` : undefined;
     }),
   );

@@ -11,7 +11,7 @@ import type { Cluster } from './cluster.ts';
 import { readMarker } from './initialise.ts';
 import type { LeaderSessions } from './leader-session.ts';
 import { awaitStreaming } from './opening.ts';
-import { stopStray } from './server.ts';
+import { stopStray } from './stray-server.ts';
 
 interface Operating {
   readonly cluster: Cluster;

@@ -18,7 +18,7 @@ import { patiently } from './patience.ts';
 import type { PostgresAction } from './plan.ts';
 import { rehearse } from './rehearsal.ts';
 import type { RangePlaces } from './routes.ts';
-import { stopStray } from './server.ts';
+import { stopStray } from './stray-server.ts';
 
 export interface Performing {
   readonly cluster: Cluster;

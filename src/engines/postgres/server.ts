@@ -7,7 +7,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../kernel/clock.ts';
-import { MeridianError } from '../../kernel/errors.ts';
 import type { HostedProcess } from '../../kernel/host.ts';
 import type { NodeSpec } from '../../topology/node.ts';
 import { giveTo } from './account.ts';
@@ -21,6 +20,7 @@ import {
   type RoleSettings,
 } from './settings.ts';
 import { nodePaths, removeLeftovers, type Storage } from './storage.ts';
+import { stopStray } from './stray-server.ts';
 
 export interface ServerServices extends InitialiseServices {
   readonly clock: Clock;
@@ -110,50 +110,6 @@ async function markFollower(services: ServerServices, node: NodeSpec): Promise<v
   const file = join(nodePaths(services.storage, node.name).data, 'standby.signal');
   await writeFile(file, '', { mode: 0o600 });
   await giveTo(services.account, file);
-}
-
-const STRAY_STOP_TIMEOUT_MS = 4_000;
-
-/**
- * A supervisor that was killed leaves its servers running. One that still holds our data directory is
- * stopped here, so that this start owns its process; the pid is believed only if that process names
- * the same directory, since pids are reused.
- */
-export async function stopStray(services: ServerServices, node: string): Promise<boolean> {
-  const { data } = nodePaths(services.storage, node);
-  const pid = await strayPid(data);
-  if (pid === undefined) return false;
-  for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
-    try {
-      process.kill(pid, signal);
-    } catch {
-      return true;
-    }
-    const deadline = services.clock.monotonicMs() + STRAY_STOP_TIMEOUT_MS;
-    while (services.clock.monotonicMs() < deadline) {
-      if ((await strayPid(data)) !== pid) return true;
-      await services.clock.sleep(20);
-    }
-  }
-  throw new MeridianError(
-    'ERR_STOP_FAILED',
-    `a server of an earlier run (process ${String(pid)}) still holds ${data}`,
-  );
-}
-
-async function strayPid(data: string): Promise<number | undefined> {
-  const text = await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '');
-  const pid = Number(text.split('\n')[0]);
-  if (!Number.isInteger(pid) || pid <= 1) return undefined;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined;
-  }
-  const line = await readFile(`/proc/${String(pid)}/cmdline`, 'utf8').catch(() => undefined);
-  // Where /proc does not exist, postmaster.pid of a live process has to be believed.
-  if (line === undefined) return process.platform === 'linux' ? undefined : pid;
-  return line.split('\0').includes(data) ? pid : undefined;
 }
 
 /** In a line of postmaster.pid, padded: the server takes connections, as a follower too. */

@@ -19,7 +19,7 @@ import { cloneNode } from '../backup/clone.ts';
 import type { Cluster, ClusterNode } from '../cluster.ts';
 import { remakeSlot } from '../slots.ts';
 import { confirmedByQuorum } from '../quorum.ts';
-import { stopStray } from '../server.ts';
+import { stopStray } from '../stray-server.ts';
 import { ensureRunning } from './running.ts';
 
 const END_TIMEOUT_MS = 3_000;
