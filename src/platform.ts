@@ -13,7 +13,7 @@ import type { ResolvedConfig } from './config/resolved.ts';
 import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
 import { adapterFor } from './engines/registry.ts';
 import { systemClock, type Clock } from './kernel/clock.ts';
-import { asMeridianError, MeridianError, messageOf } from './kernel/errors.ts';
+import { MeridianError, messageOf } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
 import { systemRandom, type Random } from './kernel/random.ts';
 import { Scope } from './kernel/scope.ts';
@@ -208,9 +208,6 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
     directory: config.dataDirectory,
     onRoutes: () => {
       world.changed();
-    },
-    onFailure: (error) => {
-      start.fail(asMeridianError(error));
     },
     reaches: (place) => chaos.reaches(place),
   });

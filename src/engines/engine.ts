@@ -60,8 +60,6 @@ export interface EngineServices {
   readonly directory: string;
   /** Called whenever routes change: a leader opened or closed, an epoch rose. */
   onRoutes(): void;
-  /** Called when a node cannot be brought back; the platform decides what to do. */
-  onFailure(error: Error): void;
   /**
    * Can the control side reach what is there? Left out: always. Emulated partitions cut off the arbiter
    * as well, or there would be no zombies.

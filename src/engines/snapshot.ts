@@ -92,7 +92,7 @@ export interface GroupLease {
 }
 
 export interface LeaderChange {
-  /** 'started', 'restarted', 'died', 'silent', 'isolated', 'switchover', 'recovery' */
+  /** 'started', 'died', 'silent', 'isolated', 'switchover', 'recovery' */
   readonly cause: string;
   readonly from: NodeName | null;
   readonly to: NodeName;

@@ -2,13 +2,10 @@
 import { after, before, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { connectAdmin } from '../../src/engines/postgres/admin.ts';
-import { Cluster, type ClusterGroup } from '../../src/engines/postgres/cluster.ts';
+import { Cluster } from '../../src/engines/postgres/cluster.ts';
+import type { ClusterGroup } from '../../src/engines/postgres/cluster-state.ts';
 import { subscribeGlobals } from '../../src/engines/postgres/globals.ts';
-import {
-  invalidateGlobals,
-  isWhole,
-  repointGlobals,
-} from '../../src/engines/postgres/globals-era.ts';
+import { isWhole, repointGlobals } from '../../src/engines/postgres/globals-era.ts';
 import {
   startGlobalsKeeper,
   type GlobalsKeeper,
@@ -85,6 +82,11 @@ describe('copies of the global tables after a change of leader', () => {
     told.length = 0;
   });
 
+  /** As a failover of the group does, and any change of the publisher's leader. */
+  const beginEra = async (name: string): Promise<void> => {
+    await groups.cluster.raiseGlobalsEra(name);
+    repointGlobals(groups.cluster, name);
+  };
   const sums = async (node: string): Promise<unknown[]> =>
     groups.sql(
       node,
@@ -175,7 +177,7 @@ describe('copies of the global tables after a change of leader', () => {
       }
       await writer.end();
     })();
-    await invalidateGlobals(groups.cluster, OTHER);
+    await beginEra(OTHER);
     await followed();
     stop.abort();
     await writing;
@@ -191,7 +193,7 @@ describe('copies of the global tables after a change of leader', () => {
 
   test("a new era of the publisher: what followed its last one's slot is sent away", async () => {
     await groups.sql(SUBSCRIBER, `SET session_replication_role = replica; DELETE FROM global.seat`);
-    await invalidateGlobals(groups.cluster, PRIMARY);
+    await beginEra(PRIMARY);
     assert.equal(other.globals, 'none');
     await followed();
     await assertFlows('after-2');
@@ -216,7 +218,7 @@ describe('copies of the global tables after a change of leader', () => {
       PUBLISHER,
       `BEGIN; INSERT INTO global.currency VALUES ('prepared', 'it'); PREPARE TRANSACTION 'held'`,
     );
-    await invalidateGlobals(groups.cluster, OTHER);
+    await beginEra(OTHER);
     await waitUntil(systemClock, { what: 'a slot half made', timeoutMs: 10_000 }, async () =>
       (await slots()).includes('meridian_global_eu_west_1__e1_3') ? true : undefined,
     );
@@ -230,7 +232,7 @@ describe('copies of the global tables after a change of leader', () => {
 
   test('a supervisor that died before the copy was whole knows it at its next start', async () => {
     await keeper?.stop();
-    await invalidateGlobals(groups.cluster, PRIMARY);
+    await beginEra(PRIMARY);
     await groups.sql(SUBSCRIBER, SPOIL);
     const next = new Cluster(groups.server, groups.cluster.services);
     next.adopt(TWO_GROUPS);

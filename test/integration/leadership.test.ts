@@ -100,3 +100,39 @@ test('a home region that is lost: told, and opened elsewhere once a person accep
   await load.stop();
   assert.equal(new Set(await load.copies()).size, 1);
 });
+
+test('a copy that was begun under another leader is thrown away', async () => {
+  const phases: string[] = [];
+  let leaves = (): Promise<void> => Promise.resolve();
+  await using rig = await startGroup('zone', {
+    onPhase: async (machine, phase) => {
+      if (machine !== 'rebuild') return;
+      phases.push(phase);
+      if (phase === 'starting') await leaves();
+    },
+  });
+  await using load = new Acknowledged(rig);
+  await load.nextAck();
+  const leader = rig.leader() ?? '';
+  const follower = rig.nodes.find(({ kind, name }) => kind === 'voter' && name !== leader)?.name;
+  leaves = async () => {
+    leaves = () => Promise.resolve();
+    rig.down(leader);
+    // The other voter, and nobody to confirm it but the copy.
+    await rig.until('a successor', async () => {
+      return (await rig.group()).operation?.phase === 'opening';
+    });
+  };
+  await performOn(rig, { rebuild: [follower ?? ''] }).catch(() => {});
+  await load.nextAck();
+  assert.notEqual(rig.leader(), leader);
+  assert.deepEqual(
+    phases.filter((phase) => ['copying', 'starting', 'catching-up'].includes(phase)),
+    ['copying', 'starting', 'copying', 'starting', 'catching-up'],
+  );
+  rig.up(leader);
+  await rig.whole(60_000);
+  await load.stop();
+  assert.deepEqual(await load.missing(rig.leader() ?? ''), []);
+  assert.equal(new Set(await load.copies()).size, 1);
+});

@@ -55,8 +55,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'engines/postgres/arbiter/failover.js',
-        from: '.filter((name) => name !== group.leader);\n    const candidates',
-        to: '.filter((name) => name !== group.leader).slice(0, 1);\n    const candidates',
+        from: 'name !== group.leader);\n    const candidates',
+        to: 'name !== group.leader).slice(0, 1);\n    const candidates',
       },
     ],
     layouts: BOTH,
@@ -67,8 +67,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'engines/postgres/arbiter/failover.js',
-        from: '{ leader: election.winner, excluded: [old] }',
-        to: '{ leader: election.winner, excluded: [] }',
+        from: '{ leader: election.winner, excluded: [old], leftOut }',
+        to: '{ leader: election.winner, excluded: [], leftOut }',
       },
       // The second guard: one that has forked is cloned once it is told from one that is late.
       {

@@ -29,6 +29,8 @@ interface Result {
   /** Of a clean run: undefined. Otherwise what was found. */
   readonly found: string | undefined;
   readonly clean: boolean;
+  /** What had not recovered at the end. */
+  readonly unrecovered: readonly string[];
   readonly operations: number;
   readonly faults: number;
   readonly moves: string;
@@ -120,14 +122,16 @@ class Campaign {
 
 function countsOf(
   told: Told,
-): Pick<Result, 'clean' | 'operations' | 'faults' | 'moves' | 'tookMs'> {
-  const { clean, operations, injected, moves, tookMs } = told;
+): Pick<Result, 'clean' | 'unrecovered' | 'operations' | 'faults' | 'moves' | 'tookMs'> {
+  const { clean, unrecovered, operations, injected, moves, tookMs } = told;
   const played = `${String(moves.played)} of ${String(moves.planned)}`;
-  return { clean, operations, faults: injected.length, moves: played, tookMs };
+  return { clean, unrecovered, operations, faults: injected.length, moves: played, tookMs };
 }
 
-function lineOf({ run, layout, seed, clean, found, operations, faults, tookMs }: Result): string {
-  const end = clean ? 'clean' : (found ?? 'shows nothing');
+function lineOf(result: Result): string {
+  const { run, layout, seed, clean, found, unrecovered, operations, faults, tookMs } = result;
+  const left = unrecovered.length === 0 ? 'shows nothing' : unrecovered.join('; ');
+  const end = clean ? 'clean' : (found ?? left);
   const did = `${String(operations)} operations, ${String(faults)} faults`;
   return `${run} ${layout} seed ${String(seed)}: ${end} (${did}, ${(tookMs / 1_000).toFixed(0)} s)`;
 }

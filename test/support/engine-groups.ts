@@ -69,7 +69,6 @@ export async function startEngineGroups(
       },
     },
     onRoutes: () => {},
-    onFailure: () => {},
   };
   const account = serverAccount();
   const storage = await prepareStorage(directory, account);

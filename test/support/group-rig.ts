@@ -123,7 +123,6 @@ export async function startGroup(
       },
     },
     onRoutes: () => {},
-    onFailure: () => {},
     reaches: (locality) => !isolated.has(place({ locality })),
     ...(options.onPhase === undefined ? {} : { onPhase: options.onPhase }),
   };

@@ -66,7 +66,6 @@ async function start(shape: ClusterShape): Promise<SubjectCluster> {
       },
     },
     onRoutes: () => {},
-    onFailure: () => {},
   };
   return {
     services: () => services,

@@ -36,8 +36,8 @@ describe('election', () => {
     assert.equal(winnerOf([of('c', high + 1n), of('b', high)]), 'c');
   });
 
-  test('equals are told apart by name, in either order', () => {
-    assert.equal(winnerOf([of('c', 5n), of('b', 5n)]), 'b');
+  test('of equals the first that is offered is taken', () => {
+    assert.equal(winnerOf([of('c', 5n), of('b', 5n)]), 'c');
     assert.equal(winnerOf([of('b', 5n), of('c', 5n)]), 'b');
   });
 

@@ -77,6 +77,52 @@ describe('what is stored', () => {
       { leader: before, epoch: 2, excluded: undefined },
     );
   });
+
+  const threeVoters = (cluster: Cluster): { name: string; voters: readonly string[] } => {
+    cluster.adopt(DESIRED);
+    const [group] = [...cluster.groups.values()];
+    assert.ok(group !== undefined);
+    const voters = [...group.voters].toSorted((a) => (a === group.leader ? -1 : 1));
+    return { name: group.spec.name, voters };
+  };
+
+  test('an election while a copy is included: what both have changed is stored', async () => {
+    const { cluster, written } = clusterOf();
+    const { name, voters } = threeVoters(cluster);
+    const [leader = '', winner = '', copied = ''] = voters;
+    await cluster.exclude(copied);
+    const included = cluster.include(copied, 0);
+    const elected = cluster.elect(name, { leader: winner, excluded: [leader] });
+    assert.deepEqual(await Promise.all([included, elected]), [true, true]);
+    const groups = written.at(-1)?.['groups'] as Record<string, Record<string, unknown>>;
+    assert.deepEqual(groups[name]?.['excluded'], [leader]);
+    assert.deepEqual([...cluster.group(name).excluded], [leader]);
+  });
+
+  test('a copy of before an election is not included', async () => {
+    const { cluster } = clusterOf();
+    const { name, voters } = threeVoters(cluster);
+    const [leader = '', winner = '', copied = ''] = voters;
+    await cluster.exclude(copied);
+    const elected = cluster.elect(name, { leader: winner, excluded: [leader] });
+    assert.equal(await cluster.include(copied, 0), false);
+    assert.equal(await elected, true);
+    assert.deepEqual([...cluster.group(name).excluded], [copied, leader]);
+    assert.equal(await cluster.include(copied, 1), true);
+  });
+
+  test('nobody is elected without a voter that was left out and may be used again', async () => {
+    const { cluster, written } = clusterOf();
+    const { name, voters } = threeVoters(cluster);
+    const [leader = '', winner = '', copied = ''] = voters;
+    await cluster.exclude(copied);
+    const to = { leader: winner, excluded: [leader], leftOut: [copied] };
+    const included = cluster.include(copied, 0);
+    assert.equal(await cluster.elect(name, to), false);
+    assert.equal(await included, true);
+    assert.equal(cluster.group(name).leader, leader);
+    assert.equal(written.length, 2, 'nothing was written for it');
+  });
 });
 
 describe('the quorum', () => {

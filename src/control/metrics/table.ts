@@ -50,7 +50,12 @@ export const LABEL_VALUES = {
 
 /** Why a leader changed; another word than these counts as `other`. */
 export const CHANGE_CAUSES = [
-  ...['started', 'restarted', 'died', 'silent', 'isolated', 'switchover', 'recovery'],
+  'started',
+  'died',
+  'silent',
+  'isolated',
+  'switchover',
+  'recovery',
   'other',
 ] as const;
 

@@ -5,77 +5,18 @@
  * The store holds, per group, the leader and the highest epoch ever given out. An epoch is written
  * there before the database hears of it, so that a crash in between can only skip numbers.
  */
-import type { HostedProcess } from '../../kernel/host.ts';
 import { present } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
-import { Wakeup } from '../../kernel/wakeup.ts';
-import type { GroupSpec, NodeName, NodeSpec } from '../../topology/node.ts';
+import type { NodeName } from '../../topology/node.ts';
 import type { Address } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
-import type { NodeRepair } from '../snapshot.ts';
 import type { AdminTarget } from './admin.ts';
-import { newLease, type Lease } from './arbiter/lease.ts';
-import type { GroupArbiter } from './arbiter/group-arbiter.ts';
-import { newPulse, type Pulse } from './arbiter/pulse.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
+import { groupOf, nodeOf, type ClusterGroup, type ClusterNode } from './cluster-state.ts';
 import { Looks } from './looks.ts';
 import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
-import type { RoleFiles, ServerRole, ServerServices } from './server.ts';
-import { declaredVoters, votesAsDeclared } from './voters.ts';
-
-export interface ClusterNode {
-  readonly spec: NodeSpec;
-  port: number;
-  process: HostedProcess | undefined;
-  /** Somebody looks after it for the rest of this run (keeper.ts). */
-  kept: boolean;
-  /** A start under way: whoever wants it to run waits for the same one. */
-  launching: Promise<void> | undefined;
-  /** It may not receive anything until the arbiter lets it: see arbiter/fencing.ts. */
-  fenced: boolean;
-  /** The end of the line of writes of its role: see arbiter/role-files.ts. */
-  roleWrites: Promise<void>;
-  readonly roleFiles: RoleFiles;
-  /** Its group's `voters` that its process certainly waits for: see arbiter/quorum-in-force.ts. */
-  waitsFor: ReadonlySet<NodeName> | undefined;
-  /** Of fault injection. */
-  clockOffsetMs: number;
-  repair: NodeRepair | undefined;
-  /** An operator wants it to be cloned, well or not. */
-  rebuildAsked: boolean;
-  /** Rung when there may be something to do for its keeper. */
-  readonly bell: Wakeup;
-}
-
-export interface ClusterGroup {
-  readonly spec: GroupSpec;
-  leader: string;
-  epoch: number;
-  /** The barrier of `epoch` is committed and the leader's process has lived since. */
-  open: boolean;
-  settled: boolean;
-  connectionsMax: number;
-  /** The subscription to the global tables was made or refreshed in this run. */
-  globals: 'publisher' | 'subscribed' | 'none';
-  /** See StoredGroup. */
-  readonly excluded: Set<NodeName>;
-  unconfirmed: ReadonlySet<NodeName>;
-  /** Another set whenever others vote. */
-  voters: ReadonlySet<NodeName>;
-  /** Follower → whom it streams from. */
-  upstreams: ReadonlyMap<NodeName, NodeName>;
-  /** What the heartbeats see of the leader. */
-  readonly pulse: Pulse;
-  lease: Lease;
-  /** Of the machine in arbiter/; undefined before the first opening. */
-  leadership: GroupArbiter | undefined;
-  /** They were followed in this run, at least for a while. */
-  globalsFollowed: boolean;
-  /** Rises when what its copies rest on may be lost; see globals-era.ts. */
-  globalsEra: number;
-  /** The eras for which its copy is whole. */
-  globalsFor: string | undefined;
-}
+import type { ServerRole, ServerServices } from './server.ts';
+import { votesAsDeclared } from './voters.ts';
 
 export class Cluster {
   readonly nodes = new Map<string, ClusterNode>();
@@ -117,37 +58,15 @@ export class Cluster {
     const { groups, primaryGroup } = desired;
     for (const spec of groups) {
       if (this.groups.has(spec.name)) continue;
-      this.groups.set(spec.name, this.#groupOf(spec, spec.name === primaryGroup));
+      const publishes = spec.name === primaryGroup;
+      const { connectionsMax } = this.server.options;
+      const stored = this.#stored.groups[spec.name];
+      this.groups.set(spec.name, groupOf(spec, stored, { publishes, connectionsMax }));
       for (const node of spec.nodes) {
         this.nodes.set(node.name, nodeOf(node));
       }
       this.chooseUpstreams(spec.name);
     }
-  }
-
-  #groupOf(spec: GroupSpec, publishes: boolean): ClusterGroup {
-    const stored = this.#stored.groups[spec.name];
-    const leader = leaderOf(spec, stored);
-    return {
-      spec,
-      leader,
-      epoch: stored?.epoch ?? 0,
-      open: false,
-      settled: stored?.settled ?? false,
-      // A standby refuses to start with fewer than its leader ever had: lowering has no effect.
-      connectionsMax: Math.max(stored?.connectionsMax ?? 0, this.server.options.connectionsMax),
-      globals: publishes ? 'publisher' : 'none',
-      globalsFollowed: false,
-      globalsEra: stored?.globalsEra ?? 0,
-      globalsFor: stored?.globalsFor,
-      excluded: new Set(stored?.excluded ?? []),
-      unconfirmed: new Set(stored?.unconfirmed ?? []),
-      voters: new Set(stored?.voters ?? declaredVoters(spec)),
-      upstreams: new Map(),
-      pulse: newPulse(),
-      lease: newLease(leader, 0),
-      leadership: undefined,
-    };
   }
 
   group(name: string): ClusterGroup {
@@ -170,6 +89,8 @@ export class Cluster {
   /**
    * Somebody leads from now on: in one write with who may not be used any more, so that no crash leaves
    * a leader whose predecessor could be started beside it; and with who votes, if others do from now on.
+   * False, and nothing has changed, when one that was left out of the election may be used again: it may
+   * have confirmed commits of the leader's since.
    */
   async elect(
     name: string,
@@ -177,58 +98,76 @@ export class Cluster {
       readonly leader: NodeName;
       readonly excluded: readonly NodeName[];
       readonly voters?: ReadonlySet<NodeName>;
+      readonly leftOut?: readonly NodeName[];
     },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const group = this.group(name);
-    const excluded = [...new Set([...group.excluded, ...to.excluded])].filter(
-      (node) => node !== to.leader,
-    );
-    const unconfirmed = excluded.filter(
-      (node) => group.unconfirmed.has(node) || !group.excluded.has(node),
-    );
-    // A publisher's slots stay behind with any change; a failover may lose what copies have confirmed.
-    const lasting = to.excluded.length === 0 && group.globals !== 'publisher';
-    const globalsEra = group.globalsEra + (lasting ? 0 : 1);
-    const { voters = group.voters } = to;
-    await this.#persist(group, {
-      ...{ leader: to.leader, excluded, unconfirmed, globalsEra },
-      voters: votesAsDeclared({ spec: group.spec, voters }) ? undefined : [...voters],
+    return inTurn(group, async () => {
+      if (to.leftOut?.some((node) => !group.excluded.has(node)) === true) return false;
+      const excluded = [...new Set([...group.excluded, ...to.excluded])].filter(
+        (node) => node !== to.leader,
+      );
+      const unconfirmed = excluded.filter(
+        (node) => group.unconfirmed.has(node) || !group.excluded.has(node),
+      );
+      // A publisher's slots stay behind with any change; a failover may lose what copies have confirmed.
+      const lasting = to.excluded.length === 0 && group.globals !== 'publisher';
+      const globalsEra = group.globalsEra + (lasting ? 0 : 1);
+      const { voters = group.voters } = to;
+      await this.#persist(group, {
+        ...{ leader: to.leader, excluded, unconfirmed, globalsEra },
+        voters: votesAsDeclared({ spec: group.spec, voters }) ? undefined : [...voters],
+      });
+      group.leader = to.leader;
+      group.elections += 1;
+      for (const node of excluded) group.excluded.add(node);
+      group.excluded.delete(to.leader);
+      group.unconfirmed = new Set(unconfirmed);
+      group.globalsEra = globalsEra;
+      group.voters = voters;
+      this.chooseUpstreams(name);
+      return true;
     });
-    group.leader = to.leader;
-    for (const node of excluded) group.excluded.add(node);
-    group.excluded.delete(to.leader);
-    group.unconfirmed = new Set(unconfirmed);
-    group.globalsEra = globalsEra;
-    group.voters = voters;
-    this.chooseUpstreams(name);
   }
 
   /** The barrier of the elected leader is committed: who was excluded for it is dispensable. */
   async confirm(name: string): Promise<void> {
     const group = this.group(name);
-    if (group.unconfirmed.size === 0) return;
-    await this.#persist(group, { unconfirmed: [] });
-    group.unconfirmed = new Set();
+    await inTurn(group, async () => {
+      if (group.unconfirmed.size === 0) return;
+      await this.#persist(group, { unconfirmed: [] });
+      group.unconfirmed = new Set();
+    });
   }
 
   /** Its data may not be used any more. Of a voter: only once another one has everything. */
   async exclude(node: NodeName): Promise<void> {
     const group = this.group(this.node(node).spec.group);
-    await this.#persist(group, { excluded: [...new Set([...group.excluded, node])] });
-    group.excluded.add(node);
-    this.chooseUpstreams(group.spec.name);
+    await inTurn(group, async () => {
+      await this.#persist(group, { excluded: [...new Set([...group.excluded, node])] });
+      group.excluded.add(node);
+      this.chooseUpstreams(group.spec.name);
+    });
   }
 
-  /** It has a whole copy again; to be called before it runs, since it confirms commits from then on. */
-  async include(node: NodeName): Promise<void> {
+  /**
+   * It has a whole copy again, begun after so many elections; to be called before it runs, since it
+   * confirms commits from then on. False when another was elected since: the copy may have what the
+   * present leader lacks, of a log that has ended, and the next election would count it.
+   */
+  async include(node: NodeName, elections: number): Promise<boolean> {
     const group = this.group(this.node(node).spec.group);
     const others = (nodes: ReadonlySet<NodeName>): NodeName[] =>
       [...nodes].filter((one) => one !== node);
-    const [excluded, unconfirmed] = [others(group.excluded), others(group.unconfirmed)];
-    await this.#persist(group, { excluded, unconfirmed });
-    group.excluded.delete(node);
-    group.unconfirmed = new Set(unconfirmed);
-    this.chooseUpstreams(group.spec.name);
+    return inTurn(group, async () => {
+      if (group.elections !== elections) return false;
+      const [excluded, unconfirmed] = [others(group.excluded), others(group.unconfirmed)];
+      await this.#persist(group, { excluded, unconfirmed });
+      group.excluded.delete(node);
+      group.unconfirmed = new Set(unconfirmed);
+      this.chooseUpstreams(group.spec.name);
+      return true;
+    });
   }
 
   /** From who leads and who is fit now; those that need not move stay where they are. */
@@ -375,26 +314,12 @@ export class Cluster {
   }
 }
 
-/** A group that was never complete may have been stored under another layout. */
-function leaderOf(spec: GroupSpec, stored: StoredGroup | undefined): string {
-  const known = spec.nodes.find((node) => node.name === stored?.leader) ?? spec.nodes[0];
-  return present(known, 'a node').name;
-}
-
-function nodeOf(spec: NodeSpec): ClusterNode {
-  return {
-    spec,
-    port: 0,
-    process: undefined,
-    kept: false,
-    launching: undefined,
-    fenced: false,
-    roleWrites: Promise.resolve(),
-    roleFiles: { written: undefined, read: undefined },
-    waitsFor: undefined,
-    clockOffsetMs: 0,
-    repair: undefined,
-    rebuildAsked: false,
-    bell: new Wakeup(),
-  };
+/**
+ * Who leads and who may be used is changed by one after the other: each change is computed from what the
+ * last one has stored, and decided on what holds then.
+ */
+function inTurn<T>(group: ClusterGroup, change: () => Promise<T>): Promise<T> {
+  const done = group.changes.then(change);
+  group.changes = done.catch(() => {});
+  return done;
 }

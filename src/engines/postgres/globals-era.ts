@@ -6,7 +6,8 @@
  * (globals-merge.ts) makes it whole for the next. Both are stored: a supervisor that dies in between
  * compares at its next start. A restart in place keeps slot and origin on disk, and begins no era.
  */
-import type { Cluster, ClusterGroup } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterGroup } from './cluster-state.ts';
 import { subscriptionName } from './observe.ts';
 
 type Eras = Pick<ClusterGroup, 'globalsEra'>;
@@ -22,15 +23,6 @@ export function isWhole(
   subscriber: Eras & Pick<ClusterGroup, 'globalsFor'>,
 ): boolean {
   return (subscriber.globalsFor ?? '0/0') === eraOf(publisher, subscriber);
-}
-
-/**
- * To be awaited before a new leader's group opens. Of a failover, and of any change of leader of the
- * publisher, whose slots stay behind. Idempotent but for work: twice compares once.
- */
-export async function invalidateGlobals(cluster: Cluster, name: string): Promise<void> {
-  await cluster.raiseGlobalsEra(name);
-  repointGlobals(cluster, name);
 }
 
 /**

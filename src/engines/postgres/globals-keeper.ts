@@ -5,7 +5,8 @@
  * (plan.ts): the tables may still be missing.
  */
 import { backoffMs } from '../../kernel/retry.ts';
-import type { Cluster, ClusterGroup } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterGroup } from './cluster-state.ts';
 import { subscribeGlobals } from './globals.ts';
 
 const PERIOD_MS = 500;

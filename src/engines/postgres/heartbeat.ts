@@ -14,7 +14,8 @@
  */
 import { beatOn } from './arbiter/beat.ts';
 import { beatTimeoutMs, STALL_MS, usualWith } from './arbiter/pulse.ts';
-import type { Cluster, ClusterGroup } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterGroup } from './cluster-state.ts';
 import type { LeaderSessions } from './leader-session.ts';
 
 /** How long one report of activity keeps the beats frequent. */

@@ -9,7 +9,8 @@ import type pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
 import { socketOf } from './closing.ts';
 import { connectAdmin, unreachableNode } from './admin.ts';
-import type { Cluster, ClusterGroup } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterGroup } from './cluster-state.ts';
 
 const STATEMENT_TIMEOUT_MS = 5_000;
 

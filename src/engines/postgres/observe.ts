@@ -2,7 +2,8 @@
  * Asks every running node at once and puts the answers into one frozen snapshot. A node that does not
  * answer in time is unknown, never absent.
  */
-import type { Cluster, ClusterGroup, ClusterNode } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterGroup, ClusterNode } from './cluster-state.ts';
 import { votesAsDeclared } from './voters.ts';
 import { readMarker, checkMarker } from './initialise.ts';
 import type {

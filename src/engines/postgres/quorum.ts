@@ -6,7 +6,8 @@ import type pg from 'pg';
 import { MeridianError } from '../../kernel/errors.ts';
 import { withAdmin } from './admin.ts';
 import { socketOf } from './closing.ts';
-import type { Cluster, ClusterGroup } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterGroup } from './cluster-state.ts';
 
 /** Two voters that are well confirm within a second, whatever the distance. */
 const QUORUM_TIMEOUT_MS = 10_000;

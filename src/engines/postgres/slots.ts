@@ -1,6 +1,7 @@
 /** Physical replication slots: each follower has one on its upstream, and on nobody else. */
 import { withAdmin } from './admin.ts';
-import type { Cluster, ClusterGroup } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterGroup } from './cluster-state.ts';
 import { slotName } from './settings.ts';
 
 /**

@@ -3,7 +3,8 @@
  * they end; then the voting followers, which ship to the non-voters; then those. A server that does
  * not end in time is stopped at once, which the next start recovers from.
  */
-import type { Cluster, ClusterNode } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
+import type { ClusterNode } from './cluster-state.ts';
 
 /** Three stages within five seconds of Ctrl-C, with room for the rest of the platform. */
 const STAGE_TIMEOUT_MS = 1_000;

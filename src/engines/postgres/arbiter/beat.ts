@@ -3,7 +3,8 @@
  * answer says how many voting standbys stream from it. Its commit may wait for the local flush alone.
  */
 import type pg from 'pg';
-import type { Cluster, ClusterGroup } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ClusterGroup } from '../cluster-state.ts';
 import { granted, granting } from './lease.ts';
 
 export async function beatOn(

@@ -23,7 +23,7 @@ export type Election =
   | { readonly kind: 'elected'; readonly winner: NodeName; readonly rest: readonly NodeName[] }
   | { readonly kind: 'not-elected'; readonly missing: readonly NodeName[]; readonly why: string };
 
-/** Of the voters without the leader. */
+/** Of the voters without the leader, those first that are preferred among equally advanced ones. */
 export function elect(others: readonly Candidate[]): Election {
   const voting = others.filter((one) => one.excluded !== 'confirmed');
   const missing = voting
@@ -32,11 +32,17 @@ export function elect(others: readonly Candidate[]): Election {
   if (missing.length > 0) {
     return { kind: 'not-elected', missing, why: `${missing.join(' and ')} cannot be asked` };
   }
-  const [winner, ...rest] = [...voting].sort(
-    (a, b) => Number((b.position ?? 0n) - (a.position ?? 0n)) || (a.node < b.node ? -1 : 1),
+  const [winner, ...rest] = voting.toSorted((a, b) =>
+    descending(a.position ?? 0n, b.position ?? 0n),
   );
   if (winner === undefined) {
     return { kind: 'not-elected', missing: [], why: 'no other voter is whole' };
   }
   return { kind: 'elected', winner: winner.node, rest: rest.map((one) => one.node) };
+}
+
+/** Not by their difference: a position may be beyond what a double can hold. */
+function descending(a: bigint, b: bigint): number {
+  if (a === b) return 0;
+  return a > b ? -1 : 1;
 }

@@ -70,7 +70,10 @@ export async function fenceAndElect(of: Leading): Promise<GroupEvent> {
     of.detail = `both of its voters are needed: ${[...group.voters].join(' and ')}`;
     return 'not-elected';
   }
-  const others = [...group.voters].filter((name) => name !== group.leader);
+  // In the layout's order, which is nearest to the home region first (topology/survival.ts).
+  const others = group.spec.nodes
+    .map(({ name }) => name)
+    .filter((name) => group.voters.has(name) && name !== group.leader);
   const candidates = await Promise.all(
     others.map(async (node): Promise<Candidate> => {
       if (group.unconfirmed.has(node)) {
@@ -90,7 +93,14 @@ export async function fenceAndElect(of: Leading): Promise<GroupEvent> {
     ...{ group: group.spec.name, from: old, to: election.winner, cause: of.cause },
     positions: candidates.map(({ node, position }) => `${node} ${String(position)}`),
   });
-  await cluster.elect(group.spec.name, { leader: election.winner, excluded: [old] });
+  const leftOut = candidates
+    .filter(({ excluded }) => excluded === 'confirmed')
+    .map(({ node }) => node);
+  const to = { leader: election.winner, excluded: [old], leftOut };
+  if (!(await cluster.elect(group.spec.name, to))) {
+    of.detail = `${leftOut.join(' and ')} may be used again, and was not asked`;
+    return 'not-elected';
+  }
   cluster.node(election.winner).fenced = false;
   // Non-voters leave the elected one before it is promoted: in the moment before its barrier it has no
   // quorum, and they must not have what no other voter has (docs/decisions/0004).

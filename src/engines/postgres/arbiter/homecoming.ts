@@ -22,7 +22,8 @@
 import { waitUntil } from '../../../kernel/clock.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import { withAdmin } from '../admin.ts';
-import type { Cluster, ClusterGroup } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ClusterGroup } from '../cluster-state.ts';
 import { declaredVoters, votesAsDeclared } from '../voters.ts';
 import type { Leading, Switchover } from './leading.ts';
 

@@ -9,7 +9,8 @@
 import { isMeridianError, messageOf } from '../../../kernel/errors.ts';
 import { backoffMs } from '../../../kernel/retry.ts';
 import type { NodeName } from '../../../topology/node.ts';
-import type { Cluster, ClusterNode } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ClusterNode } from '../cluster-state.ts';
 import { readMarker } from '../initialise.ts';
 import { settleFollowers } from './following.ts';
 import { judgeNode, STRANDED_MAX_MS, type NodeDue, type NodeFacts } from './node-judgement.ts';

@@ -15,7 +15,7 @@ import {
 import { Wakeup } from '../../../kernel/wakeup.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { GroupOperation, LeaderChange } from '../../snapshot.ts';
-import type { ClusterGroup } from '../cluster.ts';
+import type { ClusterGroup } from '../cluster-state.ts';
 import { EFFECTS } from './effects.ts';
 import type { GroupArbiter } from './group-arbiter.ts';
 import { transition, type GroupEvent, type GroupPhase } from './group-machine.ts';

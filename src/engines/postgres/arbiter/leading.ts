@@ -3,7 +3,8 @@ import type { MeridianError } from '../../../kernel/errors.ts';
 import type { Wakeup } from '../../../kernel/wakeup.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { LeaderChange } from '../../snapshot.ts';
-import type { Cluster, ClusterGroup } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ClusterGroup } from '../cluster-state.ts';
 import type { LeaderSessions } from '../leader-session.ts';
 import type { GroupPhase } from './group-machine.ts';
 

@@ -16,7 +16,8 @@ import { MeridianError } from '../../../kernel/errors.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { NodeRepair } from '../../snapshot.ts';
 import { cloneNode } from '../backup/clone.ts';
-import type { Cluster, ClusterNode } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ClusterNode } from '../cluster-state.ts';
 import { remakeSlot } from '../slots.ts';
 import { confirmedByQuorum } from '../quorum.ts';
 import { stopStray } from '../stray-server.ts';
@@ -25,7 +26,10 @@ import { ensureRunning } from './running.ts';
 const END_TIMEOUT_MS = 3_000;
 const CATCH_UP_TIMEOUT_MS = 60_000;
 
-/** Rejects with what stands in the way; whoever calls tries again. */
+/**
+ * Rejects with what stands in the way; whoever calls tries again. Nothing is told of it any more then: a copy
+ * that is whole and could not be started is started like any other that is down.
+ */
 export async function rebuild(cluster: Cluster, name: NodeName): Promise<void> {
   const node = cluster.node(name);
   const { clock, log } = cluster.services;
@@ -38,43 +42,47 @@ export async function rebuild(cluster: Cluster, name: NodeName): Promise<void> {
     const sinceMs = Math.round(clock.monotonicMs() - startedAt);
     node.repair = { phase, doneBytes, totalBytes, sinceMs };
   };
+  try {
+    await remake(cluster, node, told);
+  } finally {
+    node.repair = undefined;
+  }
+  const tookMs = Math.round(clock.monotonicMs() - startedAt);
+  log.info('a replica was cloned', { node: name, tookMs });
+}
+
+async function remake(
+  cluster: Cluster,
+  node: ClusterNode,
+  told: (phase: NodeRepair['phase'], bytes?: Pick<NodeRepair, 'doneBytes' | 'totalBytes'>) => void,
+): Promise<void> {
+  const { name, group } = node.spec;
   const step = async (phase: NodeRepair['phase']): Promise<void> => {
     told(phase);
     await cluster.services.onPhase?.('rebuild', phase);
   };
   await step('lost');
   await endProcess(cluster, node);
-  if (!cluster.group(node.spec.group).excluded.has(name)) {
+  if (!cluster.group(group).excluded.has(name)) {
     await step('excluding');
     await excludeSafely(cluster, node);
   }
   await step('copying');
-  const { leader } = cluster.group(node.spec.group);
+  const { elections } = cluster.group(group);
   await copy(cluster, node, (doneBytes, totalBytes) => {
     told('copying', { doneBytes, totalBytes });
   });
   await step('starting');
-  // It may have what the present leader lacks, of a log that has ended: an election would count it.
-  if (cluster.group(node.spec.group).leader !== leader) {
+  if (!(await cluster.include(name, elections))) {
     throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `a leader changed while ${name} was copied`);
   }
-  await cluster.include(name);
   node.fenced = false;
   await ensureRunning(cluster, name);
   await step('catching-up');
-  await waitUntil(
-    clock,
-    {
-      what: `${name} to stream`,
-      timeoutMs: CATCH_UP_TIMEOUT_MS,
-      intervalMs: 50,
-      signal: cluster.stopSignal,
-    },
-    () => streamsOrEnded(cluster, name),
+  const wait = { timeoutMs: CATCH_UP_TIMEOUT_MS, intervalMs: 50, signal: cluster.stopSignal };
+  await waitUntil(cluster.services.clock, { what: `${name} to stream`, ...wait }, () =>
+    streamsOrEnded(cluster, name),
   );
-  node.repair = undefined;
-  const tookMs = Math.round(clock.monotonicMs() - startedAt);
-  log.info('a replica was cloned', { node: name, tookMs });
 }
 
 async function streamsOrEnded(cluster: Cluster, name: NodeName): Promise<true | undefined> {

@@ -4,7 +4,8 @@
  */
 import { MeridianError } from '../../../kernel/errors.ts';
 import { waitForServer } from '../admin.ts';
-import type { Cluster, ClusterNode } from '../cluster.ts';
+import type { Cluster } from '../cluster.ts';
+import type { ClusterNode } from '../cluster-state.ts';
 import { readMarker } from '../initialise.ts';
 import { logTail, saysReady, startServer } from '../server.ts';
 import { nodePaths } from '../storage.ts';
