@@ -19,7 +19,11 @@ export interface News {
   readonly signal: AbortSignal;
 }
 
-/** Resolves with the first view newer than `version`, after `atMostMs`, or when the signal aborts. */
+/**
+ * Resolves with the first view newer than `version`, after `atMostMs`, or when the signal aborts.
+ *
+ * @throws ERR_ENGINE_CLOSED when there will be no news any more.
+ */
 export async function untilNews({ clock, control }: WaitServices, wait: News): Promise<void> {
   const { version, leaderOf, signal } = wait;
   const isNews = (view: Pick<RoutingView, 'version' | 'groups'>): boolean =>
@@ -38,8 +42,10 @@ export async function untilNews({ clock, control }: WaitServices, wait: News): P
       if (isNews(view)) return;
       seen = view.version;
     }
-  } catch {
-    // No news: the old route may have become right again (a leader that was opening).
+  } catch (error) {
+    // No news in time: the old route may have become right again (a leader that was opening). But whoever
+    // tried again after the end of the subscription would do so at once and for ever, and time would stop.
+    if (!waited.signal.aborted) throw error;
   } finally {
     cancel();
     signal.removeEventListener('abort', stop);

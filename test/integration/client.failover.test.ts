@@ -191,6 +191,8 @@ describe('clients through the loss of a leader', () => {
     test('calls wait until their deadline, and say what they waited for', async () => {
       const id = await open('nobody');
       const before = epoch();
+      const leaving = await cluster.connect('us-east');
+      await leaving.locate(id);
       const thaws = [await freeze(cluster, 'us-east-1.b'), await freeze(cluster, 'us-east-1.c')];
       const refused = (call: Promise<unknown>): Promise<void> =>
         assert.rejects(call, (error) => {
@@ -219,6 +221,14 @@ describe('clients through the loss of a leader', () => {
           .account(id)
           .read((tx) => tx.query('SELECT 1'), { staleness: 600_000, ...PATIENT });
         assert.equal(replica.node, REPLICA);
+        // Of a client that is closed meanwhile, calls end; they do not try again for ever.
+        const left = [
+          assert.rejects(leaving.account(id).transaction((tx) => tx.query(ADD, [id]), PATIENT)),
+          assert.rejects(leaving.account(id).read((tx) => tx.query('SELECT 1'), PATIENT)),
+        ];
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        await leaving.close();
+        await Promise.all(left);
         const patient = us.account(id).transaction((tx) => tx.query(ADD, [id]), PATIENT);
         const created = us.createAccount({ region: 'eu-west', id: 'later', ...PATIENT });
         for (const thaw of thaws) thaw();

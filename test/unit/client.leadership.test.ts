@@ -168,6 +168,16 @@ describe('a wait for a leader', () => {
     clock.advance(5_000);
     await bounded;
   });
+
+  test('fails when the client is closed: nothing would hold up the next attempt', async () => {
+    const closed = new MeridianError('ERR_ENGINE_CLOSED', 'the control subscription is closed');
+    const control = { view: view(5, undefined), newerThan: () => Promise.reject(closed) };
+    const { signal } = new AbortController();
+    const wait = { version: 5, leaderOf: 'g', atMostMs: 5_000, signal };
+    await assert.rejects(untilNews({ clock: manualClock(), control }, wait), {
+      code: 'ERR_ENGINE_CLOSED',
+    });
+  });
 });
 
 describe('a route made from an older view', () => {
