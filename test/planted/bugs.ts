@@ -14,6 +14,11 @@ export interface PlantedBug {
   readonly changes: readonly Change[];
   /** The layouts that have what the bug is about; the first is tried first. */
   readonly layouts: readonly [SurvivalGoal, ...SurvivalGoal[]];
+  /**
+   * It shows as a cluster that never recovers, even if every checker is content. Of other bugs that says
+   * nothing: a busy machine can be as slow.
+   */
+  readonly staysBroken?: true;
 }
 
 export interface Change {
@@ -78,6 +83,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     layouts: BOTH,
+    // PostgreSQL itself does not let a log that has forked stream: it stays behind, and confirms nothing.
+    staysBroken: true,
   },
   {
     name: 'commit-lowered',

@@ -85,8 +85,8 @@ class Campaign {
     const program = await plant(bug);
     const [layout] = bug.layouts;
     for (let seed = 1; seed <= CATCH_SEEDS; seed += 1) {
-      const { found } = await this.#once({ run: bug.name, program, layout, seed });
-      if (found !== undefined) return;
+      const { found, unrecovered } = await this.#once({ run: bug.name, program, layout, seed });
+      if (found !== undefined || (bug.staysBroken === true && unrecovered.length > 0)) return;
     }
     console.log(`${bug.name}: NOT CAUGHT in ${String(CATCH_SEEDS)} seeds`);
     this.failed += 1;
