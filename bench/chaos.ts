@@ -23,7 +23,7 @@ import { parseDuration } from '../src/cli/duration.ts';
 import type { ResolvedConfig } from '../src/config/resolved.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { startPlatform, type Platform } from '../src/platform.ts';
-import { SKEW_MAX_MS } from '../src/verify/nemesis/moves.ts';
+import { SKEW_MAX_MS } from '../src/verify/nemesis/moves/building.ts';
 import { serversOf } from '../src/verify/servers.ts';
 import { ownBank } from './bank/declaration.ts';
 import { startLoad } from './bank/load.ts';

@@ -22,7 +22,7 @@ import { Scope } from '../kernel/scope.ts';
 import type { Platform, StartPlatform } from '../platform-api.ts';
 import { gatewayDoor, libraryDoor, type Door } from './doors.ts';
 import { startFeedRelay, type FeedRelay } from './feed-relay.ts';
-import { SKEW_MAX_MS } from './nemesis/moves.ts';
+import { SKEW_MAX_MS } from './nemesis/moves/building.ts';
 import type { Geography, VerifyOptions } from './options.ts';
 import { MIGRATIONS, TABLES } from './schema.ts';
 import type { RegionDoors } from './workloads/workload.ts';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { MOVES, SKEW_MAX_MS } from '../../src/verify/nemesis/moves.ts';
+import { MOVES } from '../../src/verify/nemesis/moves.ts';
+import { SKEW_MAX_MS } from '../../src/verify/nemesis/moves/building.ts';
 import {
   describePlan,
   FAULT_KINDS,

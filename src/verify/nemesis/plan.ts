@@ -7,7 +7,8 @@ import { present } from '../../kernel/assert.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { SurvivalGoal } from '../../topology/survival.ts';
 import { between, streamOf } from '../seed.ts';
-import { MOVES, moveOf, type MoveKind } from './moves.ts';
+import { MOVES, moveOf } from './moves.ts';
+import type { MoveKind } from './moves/building.ts';
 import { describeStep, type FaultKind, type Move, type Step } from './steps.ts';
 
 export { FAULT_KINDS, type FaultKind } from './steps.ts';
