@@ -41,6 +41,7 @@ export function nodesOf(scene: Scene, who: Who): readonly RoutedNode[] {
 /** Names of processes to strike. */
 export function processesOf(scene: Scene, who: Who): readonly string[] {
   if (who.of === 'app') return (scene.apps[who.region] ?? []).slice(0, 1);
+  if (who.of === 'apps') return Object.values(scene.apps).flatMap((names) => names.slice(0, 1));
   if (who.of === 'gateway') return (scene.gateways[who.region] ?? []).slice(0, 1);
   return nodesOf(scene, who).map(({ name }) => name);
 }

@@ -23,7 +23,9 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 export type Who =
   /** `followers`: both voting ones; `follower`: the first of them by name. */
   | { readonly of: 'leader' | 'follower' | 'followers' | 'non-voter'; readonly group: string }
-  | { readonly of: 'app' | 'gateway'; readonly region: RegionName };
+  | { readonly of: 'app' | 'gateway'; readonly region: RegionName }
+  /** One in every region. */
+  | { readonly of: 'apps' };
 
 export type Step =
   /** As a process it is brought back at once; as a node not before it is healed. */
@@ -107,6 +109,8 @@ function describeWho(who: Who): string {
     case 'follower':
     case 'non-voter':
       return `a ${who.of} of ${who.group}`.replace('a leader', 'the leader');
+    case 'apps':
+      return 'an app server of every region';
     case 'app':
       return `an app server of ${who.region}`;
     case 'gateway':

@@ -1,4 +1,5 @@
 /** Processes and machines that end. */
+import { between } from '../../seed.ts';
 import {
   leader,
   follower,
@@ -59,6 +60,22 @@ export const kills: readonly MoveKind[] = [
       pause(aim, 0, 80),
       kill(leader(aim), 'process'),
       reopened(aim),
+    ],
+  },
+  {
+    // What was decided and not carried out everywhere yet is for others to carry out. It takes a place
+    // that is slow to hear of it, or there would be hardly a moment for that.
+    name: 'kill app servers while what they have decided is on its way',
+    kinds: ['crash', 'slow'],
+    place: true,
+    steps: (aim) => [
+      { do: 'slow', who: leader(aim), addMs: between(aim.random, 400, 700) },
+      pause(aim, 2_000, 3_000),
+      kill({ of: 'apps' }, 'process'),
+      pause(aim, 1_500, 2_500),
+      kill({ of: 'apps' }, 'process'),
+      pause(aim, 500, 1_000),
+      heal,
     ],
   },
   {
