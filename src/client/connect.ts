@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { startMetricsReporter } from '../control/metrics/reporter.ts';
 import { subscribeControl } from '../control/feed-client.ts';
 import type { ControlSubscription } from '../control/subscription.ts';
+import type { Connector } from '../engines/connector.ts';
 import { connectorFor } from '../engines/registry.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
@@ -68,15 +69,21 @@ export async function connectObserved(
     log,
     timeoutMs: options.timeoutMs ?? CONNECT_TIMEOUT_MS,
   });
-  const connector = connectorFor(control.hello.engine, {
-    clock: systemClock,
-    random: systemRandom,
-    log,
-    credentials: control.hello.database,
-    applicationName: name,
-    connectionsMax: limits.connectionsPerNodeMax,
-    connectTimeoutMs: limits.connectTimeoutMs,
-  });
+  let connector: Connector;
+  try {
+    connector = connectorFor(control.hello.engine, {
+      clock: systemClock,
+      random: systemRandom,
+      log,
+      credentials: control.hello.database,
+      applicationName: name,
+      connectionsMax: limits.connectionsPerNodeMax,
+      connectTimeoutMs: limits.connectTimeoutMs,
+    });
+  } catch (error) {
+    await control[Symbol.asyncDispose]();
+    throw error;
+  }
   const counters = new Counters();
   const reporter = startMetricsReporter({
     ...{ url: controlUrl, token: controlToken, process: name, clock: systemClock },

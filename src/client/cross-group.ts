@@ -93,8 +93,9 @@ export async function acrossGroups<T>(
     });
     return { value, ...(await commit.run(joined, of.closing)) };
   } finally {
-    deadline.signal.removeEventListener('abort', onAbort);
+    // Within the deadline too: a server that says nothing does not answer this either.
     await Promise.all(joined.map(({ session }) => session.rollback()));
+    deadline.signal.removeEventListener('abort', onAbort);
   }
 }
 

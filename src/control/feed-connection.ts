@@ -3,7 +3,7 @@
  * says why: a feed has no orderly end. Silence counts as an end, because a peer that was cut off
  * without a word looks like an idle one.
  */
-import { request, type IncomingMessage } from 'node:http';
+import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import { parseFeedMessage } from './feed-message.ts';
@@ -32,7 +32,14 @@ export function followFeed(options: FeedConnectionOptions): Promise<MeridianErro
   return new Promise((resolve) => {
     let cancelSilence = (): void => {};
     // A connection of its own: it lives as long as the feed.
-    const outgoing = request(url, { agent: false, headers: { authorization: `Bearer ${token}` } });
+    let outgoing: ClientRequest;
+    try {
+      outgoing = request(url, { agent: false, headers: { authorization: `Bearer ${token}` } });
+    } catch (cause) {
+      // A token with a line break, an address of another protocol.
+      resolve(new MeridianError('ERR_CONTROL_UNAVAILABLE', messageOf(cause), { cause }));
+      return;
+    }
     const end = (cause: unknown): void => {
       cancelSilence();
       signal.removeEventListener('abort', aborted);

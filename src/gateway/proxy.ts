@@ -26,6 +26,7 @@ import type { MutableCounters } from './counters.ts';
 import { Exchange, unlessAborted, type Asked, type Head, type Upgrading } from './exchange.ts';
 import {
   acceptedRequestId,
+  OUTCOME_HEADER,
   requestHeaders,
   REQUEST_ID_HEADER,
   SERVED_BY_HEADER,
@@ -35,7 +36,7 @@ import {
 import type { FarSide } from './far-side.ts';
 import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
-import { afterFailure, ATTEMPTS_MAX, outcomeOf } from './retry.ts';
+import { afterFailure, asSent, ATTEMPTS_MAX, mayHide, outcomeOf } from './retry.ts';
 import { chooseRoute, type RouteReason } from './route.ts';
 import { responseToken, TOKEN_HEADER } from './token.ts';
 import type { Tunnels } from './tunnels.ts';
@@ -289,6 +290,8 @@ export class Proxy {
       this.#parts.log.warn('dropped an invalid token of an app server', { server: answer.server });
     }
     const { request, response } = exchange;
+    // What it refuses now was perhaps done by the one that was asked before it, and failed.
+    if (mayHide(status, exchange)) passed.push(OUTCOME_HEADER, 'unknown');
     if (status !== 101) passed.push(...this.#parts.phases.headers(request, response));
     exchange.response.writeHead(status, passed);
     exchange.answering();
@@ -367,7 +370,10 @@ export class Proxy {
       this.#parts.counters.clientAborts += 1;
       return;
     }
-    this.#refuse(exchange, exchange.expired ? exchange.deadlineExceeded() : error);
+    this.#refuse(
+      exchange,
+      exchange.expired ? exchange.deadlineExceeded() : asSent(exchange, error),
+    );
   }
 
   #refuse(to: Pick<Exchange, 'request' | 'response' | 'id' | 'entry'>, error: unknown): void {

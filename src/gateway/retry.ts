@@ -6,7 +6,7 @@
  * key on which the application promises to act once, and only while the body can still be sent whole. Everything else is answered with `outcome: unknown`, so that the
  * client, who knows what the request means, decides.
  */
-import type { Outcome } from '../kernel/errors.ts';
+import { isMeridianError, MeridianError, type Outcome } from '../kernel/errors.ts';
 import { isIdempotent, isRead } from './route.ts';
 
 /** Servers asked for one request, the first included. */
@@ -36,4 +36,19 @@ export function afterFailure(failure: Failure): Verdict {
 /** What the client must assume about a request that was given up. */
 export function outcomeOf(failure: Pick<Failure, 'sent' | 'method'>): Outcome {
   return failure.sent && !isRead(failure.method) ? 'unknown' : 'none';
+}
+
+/** A refusal for a reason of the platform's does not say what an earlier attempt has done. */
+export function mayHide(status: number, exchange: Pick<Failure, 'sent' | 'method'>): boolean {
+  return (status >= 500 || status === 429) && outcomeOf(exchange) === 'unknown';
+}
+
+/** Nothing was done for what fails now; but something may have been by an attempt before. */
+export function asSent(exchange: Pick<Failure, 'sent' | 'method'>, error: unknown): unknown {
+  if (!isMeridianError(error) || error.outcome !== 'none') return error;
+  const outcome = outcomeOf(exchange);
+  if (outcome === 'none') return error;
+  const { code, message, retryAfterMs, details } = error;
+  const waits = retryAfterMs === undefined ? {} : { retryAfterMs };
+  return new MeridianError(code, message, { outcome, details, cause: error, ...waits });
 }

@@ -79,8 +79,10 @@ async function sendTo(pool: Pool, action: Action, key: string | undefined): Prom
       body: reading ? null : text,
     });
     const body = parsed(await response.body.text());
-    const token = response.headers['meridian-token'];
-    return answerOf(response.statusCode, body, typeof token === 'string' ? token : '');
+    const { 'meridian-token': token, 'meridian-outcome': outcome } = response.headers;
+    const answer = answerOf(response.statusCode, body, typeof token === 'string' ? token : '');
+    // The gateway's word on all attempts outranks that of the last server.
+    return outcome === 'unknown' && answer.outcome === 'failed' ? { ...answer, outcome } : answer;
   } catch (error) {
     return lostAnswer(error);
   }

@@ -253,6 +253,29 @@ describe('what is tried again', () => {
     assert.equal(deaths, 4);
   });
 
+  test('the refusal of a second server does not hide what the first may have done', async () => {
+    let died = false;
+    const mortal: Handler = (request, response) => {
+      died = true;
+      dying(request, response);
+    };
+    const refusing: Handler = (request, response) => {
+      request.resume();
+      response.writeHead(503, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: { outcome: 'none' } }));
+    };
+    await using rig = await startRig({ servers: { 'eu.0': mortal, 'eu.1': refusing } });
+    let hidden = 0;
+    for (let i = 0; i < 6; i += 1) {
+      died = false;
+      const put = await rig.ask('/x', { method: 'PUT', body: 'x' });
+      assert.equal(put.status, 503);
+      if (died) hidden += 1;
+      assert.equal(put.headers['meridian-outcome'], died ? 'unknown' : undefined);
+    }
+    assert.ok(hidden > 0);
+  });
+
   test('a put is repeated when its body is still there, not when it was streamed away', async () => {
     await using rig = await startRig({ servers: { 'eu.0': dying, 'eu.1': saying('eu.1') } });
     for (let i = 0; i < 4; i += 1) {

@@ -72,8 +72,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'engines/postgres/arbiter/failover.js',
-        from: '{ leader: election.winner, excluded: [old], leftOut }',
-        to: '{ leader: election.winner, excluded: [], leftOut }',
+        from: '{ leader: election.winner, excluded: [old], leftOut, asked }',
+        to: '{ leader: election.winner, excluded: [], leftOut, asked }',
       },
       // The second guard: one that has forked is cloned once it is told from one that is late.
       {

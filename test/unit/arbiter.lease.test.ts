@@ -7,6 +7,7 @@ import {
   granted,
   granting,
   newLease,
+  reopened,
   type Lease,
 } from '../../src/engines/postgres/arbiter/lease.ts';
 
@@ -91,6 +92,14 @@ describe('leases', () => {
     assert.equal(ended(lease, 40).goneByMs, 40);
     // And nothing more is granted on what was known.
     assert.equal(granting(ended(lease, 40), TERMS).goneByMs, 40);
+  });
+
+  test('opened again, the same holder may still have what it was granted before', () => {
+    const lease = granting(granted(newLease('a', 0), { clock: '5', nowMs: 5 }, TERMS), TERMS);
+    assert.equal(reopened(lease, 'a', 40).goneByMs, 3_005);
+    assert.equal(reopened(lease, 'a', 9_000).goneByMs, 9_000);
+    assert.equal(reopened(lease, 'b', 40).goneByMs, 40);
+    assert.equal(reopened(lease, 'a', 40).base, undefined);
   });
 
   test('no grant, however late, lost or overtaken, is in force after its end was counted', () => {

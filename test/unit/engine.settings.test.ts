@@ -123,6 +123,25 @@ describe('what is stored', () => {
     assert.equal(cluster.group(name).leader, leader);
     assert.equal(written.length, 2, 'nothing was written for it');
   });
+
+  test('nobody is elected by the position of one whose fence was lifted since', async () => {
+    const { cluster, written } = clusterOf();
+    const { name, voters } = threeVoters(cluster);
+    const [leader = '', winner = '', other = ''] = voters;
+    const to = { leader: winner, excluded: [leader], asked: [winner, other] };
+    cluster.node(winner).fenced = true;
+    assert.equal(await cluster.elect(name, to), false);
+    assert.equal(written.length, 0);
+    cluster.node(other).fenced = true;
+    assert.equal(await cluster.elect(name, to), true);
+  });
+
+  test('one that was started again is not excluded', async () => {
+    const { cluster, written } = clusterOf();
+    const { voters } = threeVoters(cluster);
+    assert.equal(await cluster.exclude(voters[1] ?? '', () => false), false);
+    assert.equal(written.length, 0);
+  });
 });
 
 describe('the quorum', () => {

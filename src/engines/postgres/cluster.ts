@@ -89,8 +89,8 @@ export class Cluster {
   /**
    * Somebody leads from now on: in one write with who may not be used any more, so that no crash leaves
    * a leader whose predecessor could be started beside it; and with who votes, if others do from now on.
-   * False, and nothing has changed, when one that was left out of the election may be used again: it may
-   * have confirmed commits of the leader's since.
+   * False, and nothing has changed, when one that was left out of the election may be used again, or the
+   * fence of one that was asked was lifted: it may have confirmed commits of the leader's since.
    */
   async elect(
     name: string,
@@ -99,11 +99,13 @@ export class Cluster {
       readonly excluded: readonly NodeName[];
       readonly voters?: ReadonlySet<NodeName>;
       readonly leftOut?: readonly NodeName[];
+      readonly asked?: readonly NodeName[];
     },
   ): Promise<boolean> {
     const group = this.group(name);
     return inTurn(group, async () => {
       if (to.leftOut?.some((node) => !group.excluded.has(node)) === true) return false;
+      if (to.asked?.some((node) => !this.node(node).fenced) === true) return false;
       const excluded = [...new Set([...group.excluded, ...to.excluded])].filter(
         (node) => node !== to.leader,
       );
@@ -140,13 +142,24 @@ export class Cluster {
     });
   }
 
-  /** Its data may not be used any more. Of a voter: only once another one has everything. */
-  async exclude(node: NodeName): Promise<void> {
+  /**
+   * Its data may not be used any more. Of a voter: only once another one has everything. False, and nothing
+   * has changed, unless it `mayBe` then; nobody starts it from that moment on.
+   */
+  async exclude(node: NodeName, mayBe: () => boolean = () => true): Promise<boolean> {
     const group = this.group(this.node(node).spec.group);
-    await inTurn(group, async () => {
-      await this.#persist(group, { excluded: [...new Set([...group.excluded, node])] });
+    return inTurn(group, async () => {
+      if (!mayBe()) return false;
+      const before = group.excluded.has(node);
       group.excluded.add(node);
+      try {
+        await this.#persist(group, { excluded: [...group.excluded] });
+      } catch (error) {
+        if (!before) group.excluded.delete(node);
+        throw error;
+      }
       this.chooseUpstreams(group.spec.name);
+      return true;
     });
   }
 
@@ -165,6 +178,8 @@ export class Cluster {
       await this.#persist(group, { excluded, unconfirmed });
       group.excluded.delete(node);
       group.unconfirmed = new Set(unconfirmed);
+      // Here and not later: an election that begins now may fence it.
+      this.node(node).fenced = false;
       this.chooseUpstreams(group.spec.name);
       return true;
     });

@@ -164,9 +164,7 @@ export class NodeConnections {
     if (this.#ended !== undefined) return this.#ended;
     const { clock } = this.#services;
     const idle = [...this.#established].filter((client) => !this.#inUse.has(client));
-    clock.schedule(END_TIMEOUT_MS, () => {
-      cut(idle);
-    });
+    this.#cutSoon(idle);
     if (graceMs !== undefined) {
       clock.schedule(graceMs, () => {
         cut([...this.#open]);
@@ -176,6 +174,13 @@ export class NodeConnections {
     cut(this.#lingering);
     this.#ended = this.#pool.end();
     return this.#ended;
+  }
+
+  /** The orderly end is given its time first. */
+  #cutSoon(clients: readonly pg.PoolClient[]): void {
+    this.#services.clock.schedule(END_TIMEOUT_MS, () => {
+      cut(clients);
+    });
   }
 
   /** Rejects the caller's wait, unless others are being answered: then the pool is what it waits for. */
@@ -253,6 +258,8 @@ export class NodeConnections {
     pool.on('release', (_, client) => {
       this.#inUse.delete(client);
       afterwards();
+      // The pool says goodbye to it now, and would wait for the answer.
+      if (this.#ended !== undefined) this.#cutSoon([client]);
     });
     // Told more than once of a connection that broke while it was used.
     pool.on('remove', (client) => {

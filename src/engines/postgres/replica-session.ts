@@ -58,6 +58,9 @@ export async function beginOnReplica(
     onOpening: (entered) => {
       heardWithin(transaction, patienceMs, entered);
     },
+    onEnding: (over) => {
+      connections.linger(client, over, LINGER_MS);
+    },
   });
   if (atLeast === undefined) return transaction;
   try {

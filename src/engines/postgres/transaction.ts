@@ -43,6 +43,8 @@ const PLAN_OVERTAKEN = '0A000';
 export interface OpenOptions extends BeginOptions {
   /** Told when a replica read is opened, of its first answer. */
   readonly onOpening?: (entered: Promise<unknown>) => void;
+  /** Told when its end is sent, which nobody waits for. */
+  readonly onEnding?: (over: Promise<void>) => void;
 }
 
 type State = 'new' | 'open' | 'failed' | 'committing' | 'prepared' | 'ending' | 'closed';
@@ -191,7 +193,8 @@ export class PostgresTransaction implements TwoPhaseTransaction {
     const { access, group } = this.#target;
     if (access.kind === 'replica-read' && this.#seen !== undefined) {
       const seen = this.#seen;
-      void this.#end('COMMIT');
+      const over = this.#end('COMMIT');
+      this.#options.onEnding?.(over);
       return { group, ...seen };
     }
     this.#state = 'committing';

@@ -8,8 +8,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Parents before their children. A stopped parent forks no more, so SIGSTOP misses nobody. */
 export function signalTree(root: number, signal: NodeJS.Signals): void {
   // What it starts between the look and its end would be left: a database server's child waits for ever
-  // for a lock that a killed one held. A process with a stop pending starts nobody (Linux, fork(2)).
-  if (signal === 'SIGKILL') send(root, 'SIGSTOP');
+  // for a lock that a killed one held. Who stands still starts nobody.
+  if (signal === 'SIGKILL') {
+    send(root, 'SIGSTOP');
+    untilStill(root);
+  }
   for (const pid of [root, ...descendants(root, parents())]) send(pid, signal);
 }
 
@@ -18,6 +21,22 @@ function send(pid: number, signal: NodeJS.Signals): void {
     process.kill(pid, signal);
   } catch {
     // Ended meanwhile.
+  }
+}
+
+const STILL_TIMEOUT_MS = 100;
+
+/**
+ * A fork under way is finished first, which takes as long as the process waits for a processor. Blocks, since
+ * whoever kills must have killed when it returns; for a moment, and only where a process is killed.
+ */
+function untilStill(pid: number): void {
+  if (process.platform !== 'linux') return;
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; waitedMs < STILL_TIMEOUT_MS; waitedMs += 1) {
+    const state = statOf(String(pid))?.[0];
+    if (state === undefined || 'TtZX'.includes(state)) return;
+    Atomics.wait(cell, 0, 0, 1);
   }
 }
 
@@ -50,12 +69,17 @@ function parents(): Map<number, number> {
 function parentOnLinux(entry: string): [number, number][] {
   const pid = Number(entry);
   if (!Number.isInteger(pid)) return [];
+  const parent = statOf(entry)?.[1];
+  return parent === undefined ? [] : [[pid, Number(parent)]];
+}
+
+/** State, parent and what follows; undefined of one that has ended. */
+function statOf(pid: string): string[] | undefined {
   try {
-    const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // "pid (name) state ppid": the name may hold spaces and brackets.
-    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-    return [[pid, parent]];
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return [];
+    return undefined;
   }
 }

@@ -129,7 +129,7 @@ export class Moving {
     const scene = this.#stage.scene();
     const names = processesOf(scene, step.who);
     // Both followers at once, or the first would be missed before the second is gone.
-    await Promise.all(
+    const struck = await Promise.allSettled(
       names.map(async (name) => {
         const target = { kind: step.as, name } as const;
         try {
@@ -140,6 +140,9 @@ export class Moving {
         }
       }),
     );
+    // After all of them: what is undone has to be in force by then.
+    const failed = struck.find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   async #disturb(step: Extract<Step, { readonly do: 'cut' | 'slow' }>): Promise<void> {

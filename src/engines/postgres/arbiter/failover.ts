@@ -96,15 +96,16 @@ export async function fenceAndElect(of: Leading): Promise<GroupEvent> {
   const leftOut = candidates
     .filter(({ excluded }) => excluded === 'confirmed')
     .map(({ node }) => node);
-  const to = { leader: election.winner, excluded: [old], leftOut };
+  const asked = [election.winner, ...election.rest];
+  const to = { leader: election.winner, excluded: [old], leftOut, asked };
   if (!(await cluster.elect(group.spec.name, to))) {
-    of.detail = `${leftOut.join(' and ')} may be used again, and was not asked`;
+    of.detail = `${[...asked, ...leftOut].join(' and ')} are asked again: one was let go meanwhile`;
     return 'not-elected';
   }
   cluster.node(election.winner).fenced = false;
   // Non-voters leave the elected one before it is promoted: in the moment before its barrier it has no
   // quorum, and they must not have what no other voter has (docs/decisions/0004).
-  await settleFollowers(cluster, group.spec.name);
+  await settleFollowers(cluster, group.spec.name, { decided: true });
   return 'elected';
 }
 

@@ -4,15 +4,32 @@
  */
 import type { Cluster } from '../cluster.ts';
 import { makeSlots } from '../slots.ts';
-import { follow } from './fencing.ts';
+import { applyRole, follow } from './fencing.ts';
 
-/** Failures are left to the nodes' keepers, which look again. */
-export async function settleFollowers(cluster: Cluster, name: string): Promise<void> {
+/**
+ * Failures are left to the nodes' keepers, which look again.
+ *
+ * Fences are lifted only while the group is open or being opened, as it is at that moment: whoever was asked
+ * for its position must confirm nothing before somebody is elected. Whoever has just decided who leads lifts
+ * them at once.
+ */
+export async function settleFollowers(
+  cluster: Cluster,
+  name: string,
+  { decided = false }: { readonly decided?: boolean } = {},
+): Promise<void> {
   const group = cluster.group(name);
   cluster.chooseUpstreams(name);
   await makeSlots(cluster, group).catch(() => {});
   const followers = group.spec.nodes
     .map((node) => node.name)
     .filter((node) => node !== group.leader && cluster.isUp(node));
-  await Promise.all(followers.map((node) => follow(cluster, node).catch(() => {})));
+  const settle = (node: string): Promise<void> =>
+    decided || mayFollow(cluster, name) ? follow(cluster, node) : applyRole(cluster, node);
+  await Promise.all(followers.map((node) => settle(node).catch(() => {})));
+}
+
+function mayFollow(cluster: Cluster, name: string): boolean {
+  const { leadership } = cluster.group(name);
+  return leadership === undefined || ['open', 'opening'].includes(leadership.phase);
 }

@@ -43,6 +43,13 @@ export function newLease(holder: NodeName, nowMs: number): Lease {
   };
 }
 
+/** The same holder opens again: what it was granted before may be in force still. */
+export function reopened(lease: Lease, holder: NodeName, nowMs: number): Lease {
+  const next = newLease(holder, nowMs);
+  if (lease.holder !== holder) return next;
+  return { ...next, goneByMs: Math.max(lease.goneByMs, nowMs) };
+}
+
 /** To be taken before the grant is sent: from then on it may be in force. */
 export function granting(lease: Lease, terms: LeaseTerms): Lease {
   if (lease.base === undefined) return lease;

@@ -15,6 +15,7 @@ import { waitUntil } from '../../../kernel/clock.ts';
 import { MeridianError } from '../../../kernel/errors.ts';
 import type { NodeName } from '../../../topology/node.ts';
 import type { NodeRepair } from '../../snapshot.ts';
+import { withAdmin } from '../admin.ts';
 import { cloneNode } from '../backup/clone.ts';
 import type { Cluster } from '../cluster.ts';
 import type { ClusterNode } from '../cluster-state.ts';
@@ -62,6 +63,8 @@ async function remake(
     await cluster.services.onPhase?.('rebuild', phase);
   };
   await step('lost');
+  const confirms = votes(cluster, node) && !cluster.group(group).excluded.has(name);
+  if (confirms) await othersConfirm(cluster, node);
   await endProcess(cluster, node);
   if (!cluster.group(group).excluded.has(name)) {
     await step('excluding');
@@ -76,7 +79,6 @@ async function remake(
   if (!(await cluster.include(name, elections))) {
     throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `a leader changed while ${name} was copied`);
   }
-  node.fenced = false;
   await ensureRunning(cluster, name);
   await step('catching-up');
   const wait = { timeoutMs: CATCH_UP_TIMEOUT_MS, intervalMs: 50, signal: cluster.stopSignal };
@@ -121,11 +123,43 @@ async function endProcess(cluster: Cluster, node: ClusterNode): Promise<void> {
  * declared to vote and does not now: it may be given its vote back at this moment (homecoming.ts), because of
  * what it has. The commit fails while the leader changes, and is confirmed by the new voters afterwards.
  */
-async function excludeSafely(cluster: Cluster, node: ClusterNode): Promise<void> {
+/**
+ * Without it commits are confirmed by another voter, which is asked before it is ended: the group would stand
+ * still, and nobody could say that another one has everything.
+ */
+async function othersConfirm(cluster: Cluster, node: ClusterNode): Promise<void> {
+  const { name } = node.spec;
   const group = cluster.group(node.spec.group);
-  if (group.voters.has(node.spec.name) || node.spec.kind === 'voter')
-    await confirmedByQuorum(cluster, group);
-  await cluster.exclude(node.spec.name);
+  const others = await withAdmin(cluster.admin(group.leader), async (client) => {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT application_name AS name FROM pg_stat_replication
+       WHERE state = 'streaming' AND sync_state <> 'async'`,
+    );
+    return rows.filter((row) => row.name !== name && group.voters.has(row.name));
+  });
+  if (others.length > 0) return;
+  if (!cluster.runs(name)) await ensureRunning(cluster, name);
+  throw new MeridianError(
+    'ERR_ENGINE_UNAVAILABLE',
+    `${name} is not cloned now: no other voter of ${group.spec.name} confirms commits`,
+  );
+}
+
+async function excludeSafely(cluster: Cluster, node: ClusterNode): Promise<void> {
+  const { name } = node.spec;
+  const { process } = node;
+  if (votes(cluster, node)) await confirmedByQuorum(cluster, cluster.group(node.spec.group));
+  // Started meanwhile, to be fenced, it may have confirmed that commit itself.
+  const stillDead = (): boolean =>
+    node.process === process && node.launching === undefined && !cluster.runs(name);
+  const leads = (): boolean => cluster.group(node.spec.group).leader === name;
+  if (!(await cluster.exclude(name, () => stillDead() && !leads()))) {
+    throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${name} was needed while it was given up`);
+  }
+}
+
+function votes(cluster: Cluster, { spec }: ClusterNode): boolean {
+  return cluster.group(spec.group).voters.has(spec.name) || spec.kind === 'voter';
 }
 
 async function copy(
@@ -135,7 +169,10 @@ async function copy(
 ): Promise<void> {
   const { name } = node.spec;
   await cluster.assignPorts();
-  const source = await sourceFor(cluster, name);
+  // Of one that an election has excluded only a copy of the elected leader's is known to have all that was
+  // acknowledged (0017): before the barrier a follower may be behind.
+  const { unconfirmed, leader } = cluster.group(node.spec.group);
+  const source = unconfirmed.has(name) ? leader : await sourceFor(cluster, name);
   const upstream = cluster.upstreamOf(name) ?? source;
   // From now on its upstream keeps what it will need.
   await remakeSlot(cluster, upstream, name);

@@ -41,10 +41,16 @@ export async function recoverByForce(of: Leading): Promise<void> {
   log.error('a group is recovered by force', {
     ...{ group: group.spec.name, leader: first.name, positions },
   });
-  await cluster.elect(group.spec.name, { leader: first.name, excluded, voters: new Set(voters) });
+  const to = { leader: first.name, excluded, voters: new Set(voters), asked: voters };
+  if (!(await cluster.elect(group.spec.name, to))) {
+    throw new MeridianError(
+      'ERR_ENGINE_UNAVAILABLE',
+      `a copy of ${group.spec.name} was let go while the others were asked`,
+    );
+  }
   // Who was excluded for it is gone whatever happens: nobody waits for them.
   await cluster.confirm(group.spec.name);
   cluster.node(first.name).fenced = false;
   of.cause = 'recovery';
-  await settleFollowers(cluster, group.spec.name);
+  await settleFollowers(cluster, group.spec.name, { decided: true });
 }

@@ -182,7 +182,7 @@ export async function stopLeader(of: Leading): Promise<GroupEvent> {
   // The point of no return. The old leader has nothing that its successor lacks: it may follow as it is.
   await cluster.elect(group.spec.name, { leader: to, excluded: [], voters });
   await writeRoleOf(cluster, to);
-  await settleFollowers(cluster, group.spec.name);
+  await settleFollowers(cluster, group.spec.name, { decided: true });
   return 'stopped-clean';
 }
 

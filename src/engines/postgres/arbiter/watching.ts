@@ -8,7 +8,7 @@ import { answersInTime } from './answering.ts';
 import { applyRole } from './fencing.ts';
 import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
-import { newLease } from './lease.ts';
+import { reopened } from './lease.ts';
 import type { Leading } from './leading.ts';
 import { judgePulse } from './pulse.ts';
 import { reloadRole } from './role-files.ts';
@@ -26,7 +26,7 @@ export async function openAgain(of: Leading): Promise<GroupEvent> {
   await Promise.all([applyRole(cluster, group.leader), settleFollowers(cluster, name)]);
   // Brought back where it was: they wait a moment before they try it again.
   if (of.previous === group.leader) for (const one of followers) nudge(cluster, one);
-  group.lease = newLease(group.leader, clock.monotonicMs());
+  group.lease = reopened(group.lease, group.leader, clock.monotonicMs());
   group.pulse.misses = 0;
   group.pulse.aloneSinceMs = undefined;
   const leader = cluster.node(group.leader).process;
