@@ -9,6 +9,7 @@ import type { MeridianClient } from '../../src/client/api.ts';
 import type { Phase, PhaseObserver } from '../../src/client/cross-group.ts';
 import { isMeridianError } from '../../src/kernel/errors.ts';
 import { startTestPlatform, type TestClient, type TestPlatform } from '../support/cluster.ts';
+import { freeze } from '../support/node-signals.ts';
 import { coinsOf, openPurse, pay, settled } from '../support/transfers.ts';
 
 const DECIDES = 'us-east-1.a';
@@ -137,5 +138,27 @@ describe('transactions over several groups under faults', () => {
       sum.reduce((total, coins) => total + coins, 0),
       3_000,
     );
+  });
+
+  // The last one: whoever is silent for so long is succeeded.
+  test('a function that fails beside a silent server: the call ends with its deadline all the same', async () => {
+    const { leader } = us.control.view.groups['eu-west-1'] ?? {};
+    let thaw = (): void => {};
+    const began = Date.now();
+    try {
+      const call = us.transaction(
+        ['uma', 'elias'],
+        async (tx) => {
+          await Promise.all([tx.uma.query('SELECT 1'), tx.elias.query('SELECT 1')]);
+          thaw = await freeze(cluster, leader ?? '');
+          throw new Error('no funds');
+        },
+        { timeoutMs: 1_000 },
+      );
+      await assert.rejects(call, /no funds/);
+      assert.ok(Date.now() - began < 3_000, `it took ${String(Date.now() - began)} ms`);
+    } finally {
+      thaw();
+    }
   });
 });
