@@ -2,15 +2,16 @@
  * The bank under its load while every kind of fault strikes, from a seed: is each refusal one that a
  * client can do something with, does the ledger balance in the end, is anything left behind?
  *
- *   npm run bench -- chaos --for 10m [--layout zone|region] [--seed 1] [--rate 100]
+ *   npm run bench -- chaos --for 10m [--layout zone|region] [--seed 1] [--rate 15] [--rest 5s]
  *
  * The faults are those of `meridian verify --faults all`, and begin when the load has run for half a
  * minute: processes that have just started take several times the processor time, and a few cores have
- * none to spare then. The driver's clients repeat writes of unknown
+ * none to spare then. For the same reason three of four moves wait until their group is whole again, and
+ * `--rest` longer; the fourth does not wait. The driver's clients repeat writes of unknown
  * outcome with their keys, and nothing else; what they were refused is counted by status, code and
  * advice. Fails (exit code 1) on a refusal that says neither when to come back nor may be repeated, on a
  * request without an answer whose gateway was not killed, on an account that does not balance, on what
- * does not recover or outlives the platform and, over ten minutes or more, on processes that grow.
+ * does not recover or outlives the platform, and on processes that have grown when all is calm again.
  * Result: bench/results/chaos-<layout>.json. Linux only: memory is read from /proc.
  */
 import { existsSync } from 'node:fs';
@@ -18,6 +19,8 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createFileLog } from '../src/cli/file-log.ts';
 import { parseDuration } from '../src/cli/duration.ts';
 import type { ResolvedConfig } from '../src/config/resolved.ts';
@@ -28,15 +31,15 @@ import { serversOf } from '../src/verify/servers.ts';
 import { ownBank } from './bank/declaration.ts';
 import { startLoad } from './bank/load.ts';
 import { strike } from './chaos/faults.ts';
-import { countsBy, failuresOf, type ChaosRun } from './chaos/judging.ts';
+import { countsBy, failuresOf, growthOf, type ChaosRun } from './chaos/judging.ts';
 import { RESULTS } from './cluster/results-folder.ts';
 import { versionsOf, type Versions } from './cluster/versions.ts';
 import { interruption } from './measuring/interrupted.ts';
 import { processesIn } from './measuring/processes.ts';
-import { sampleProcesses, type Sample } from './rolling/processes.ts';
-import { judgeGrowth } from './rolling/report.ts';
+import { sampleProcesses } from './rolling/processes.ts';
 
-const SAMPLE_EVERY_MS = 15_000;
+/** Until a group that was struck is whole again: the next move waits no longer. */
+const WHOLE_TIMEOUT_MS = 60_000;
 const POLL_MS = 200;
 const WARM_UP_MS = 30_000;
 
@@ -45,12 +48,14 @@ const { values } = parseArgs({
     for: { type: 'string', default: '10m' },
     layout: { type: 'string', default: 'zone' },
     seed: { type: 'string', default: '1' },
-    rate: { type: 'string', default: '100' },
+    rate: { type: 'string', default: '15' },
+    rest: { type: 'string', default: '5s' },
   },
 });
 const { layout, rate } = values;
 if (layout !== 'zone' && layout !== 'region') throw new Error('--layout: expected zone or region');
 const forMs = parseDuration(values.for);
+const restMs = parseDuration(values.rest);
 const seed = Number(values.seed);
 if (!Number.isSafeInteger(seed)) throw new Error('--seed: expected a whole number');
 
@@ -58,13 +63,11 @@ const say = (line: string): void => {
   console.log(`${new Date(systemClock.now()).toISOString().slice(11, 19)} ${line}`);
 };
 
-async function keepSampling(ended: AbortSignal): Promise<Sample[]> {
-  const samples: Sample[] = [];
-  while (!ended.aborted) {
-    samples.push(await sampleProcesses());
-    await systemClock.sleep(SAMPLE_EVERY_MS, ended).catch(() => {});
-  }
-  return samples;
+/** Of what is live: without the collection it would be of when the last one was. */
+function liveMegabytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed / 2 ** 20;
 }
 
 /** Load and faults; the driver reads the accounts when everything has recovered. */
@@ -75,13 +78,12 @@ async function loadAndStrike(
 ): Promise<Omit<ChaosRun, 'leftBehind'>> {
   const lag = monitorEventLoopDelay();
   lag.enable();
-  const before = await sampleProcesses();
   const args = ['--for', `${String(WARM_UP_MS + forMs)}ms`, '--rate', rate, '--seed', values.seed];
   const load = startLoad(platform, [...args, '--pause-before-verify', pauseFile], say);
   interruption(() => {
     load.end();
   });
-  const [loaded, sampled] = [new AbortController(), new AbortController()];
+  const loaded = new AbortController();
   let ended = false;
   void load.summary.finally(() => (ended = true)).catch(() => {});
   const paused = (async () => {
@@ -89,26 +91,26 @@ async function loadAndStrike(
     loaded.abort();
   })();
   await load.begun;
-  const sampling = keepSampling(sampled.signal);
   try {
     await systemClock.sleep(WARM_UP_MS, loaded.signal).catch(() => {});
+    const [before, liveBefore] = [await sampleProcesses(), liveMegabytes()];
     const struck = await strike(platform, config, {
       ...{ seed, forMs, signal: loaded.signal },
+      pace: { wholeTimeoutMs: WHOLE_TIMEOUT_MS, restMs },
       onMove: say,
     });
     await paused;
     say('everything is healed; comparing accounts');
-    const after = await sampleProcesses();
+    const [after, liveAfter] = [await sampleProcesses(), liveMegabytes()];
     await rm(pauseFile, { force: true });
     const summary = await load.summary;
-    sampled.abort();
     const inMs = (nanoseconds: number): number => Math.round(nanoseconds / 1e6);
     return {
-      ...{ summary, struck, before, after, samples: await sampling },
+      ...{ summary, struck, before, after },
+      liveMegabytes: { before: liveBefore, after: liveAfter },
       lag: { p99Ms: inMs(lag.percentile(99)), maxMs: inMs(lag.max) },
     };
   } finally {
-    sampled.abort();
     load.end();
   }
 }
@@ -117,7 +119,8 @@ function report(run: ChaosRun, versions: Versions, failures: readonly string[]):
   const { summary, struck } = run;
   const { faults, losses, mismatches, classes, ...rest } = summary;
   return {
-    ...{ layout, seed, seconds: Math.round(forMs / 1_000), versions, failures },
+    ...{ layout, seed, seconds: Math.round(forMs / 1_000), rate: Number(rate) },
+    ...{ restSeconds: restMs / 1_000, versions, failures },
     measuredAt: new Date(systemClock.now()).toISOString(),
     moves: { played: struck.played, failed: struck.failed },
     injected: countsBy(struck.injected, ({ kind }) => kind),
@@ -125,7 +128,8 @@ function report(run: ChaosRun, versions: Versions, failures: readonly string[]):
     unanswered: countsBy(losses, ({ code }) => code),
     supervisorLagMs: { p99: run.lag.p99Ms, max: run.lag.maxMs },
     load: { ...rest, mismatches, classes },
-    processes: judgeGrowth(run.samples),
+    processes: growthOf(run),
+    supervisorLiveMegabytes: [run.liveMegabytes.before, run.liveMegabytes.after].map(Math.round),
   };
 }
 

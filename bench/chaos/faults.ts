@@ -5,8 +5,8 @@ import type { ResolvedConfig } from '../../src/config/resolved.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { Platform } from '../../src/platform-api.ts';
 import type { Injected } from '../../src/verify/history.ts';
-import { FAULT_KINDS, planFaults } from '../../src/verify/nemesis/plan.ts';
-import { playPlan, type Played } from '../../src/verify/nemesis/run.ts';
+import { FAULT_KINDS, planFaults, type PlannedMove } from '../../src/verify/nemesis/plan.ts';
+import { playPlan, type Pace, type Played } from '../../src/verify/nemesis/run.ts';
 import { stageOn } from '../../src/verify/nemesis/stage.ts';
 import { Recorder } from '../../src/verify/recorder.ts';
 import { serversOf } from '../../src/verify/servers.ts';
@@ -26,6 +26,7 @@ export async function strike(
   how: {
     readonly seed: number;
     readonly forMs: number;
+    readonly pace: Pace;
     readonly signal: AbortSignal;
     readonly onMove: (text: string) => void;
   },
@@ -50,9 +51,10 @@ export async function strike(
     groups: groups.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     nonVoters: groups.some(({ nodes }) => nodes.some(({ kind }) => kind === 'non-voter')),
   });
-  const played = await playPlan(stage, plan, ({ lanes, name }) => {
+  const onMove = ({ lanes, name }: PlannedMove): void => {
     how.onMove(`${lanes[0] ?? ''}: ${name}`);
-  });
+  };
+  const played = await playPlan(stage, plan, { pace: how.pace, onMove });
   await platform.chaos.heal();
   const calm = { clock: systemClock, signal: new AbortController().signal };
   const missing = await settle(() => platform.status(), calm);

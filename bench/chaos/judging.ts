@@ -8,17 +8,17 @@ import { REQUEST_TIMEOUT_MS } from '../../examples/bank/load/client.ts';
 import type { Summary } from '../../examples/bank/load/report.ts';
 import type { CountedFault, Loss } from '../../examples/bank/load/tally.ts';
 import type { Injected } from '../../src/verify/history.ts';
-import { JUDGED_FROM_MS, judgeGrowth } from '../rolling/report.ts';
-import type { Kind, Sample } from '../rolling/processes.ts';
+import { KINDS, type Kind, type Sample } from '../rolling/processes.ts';
 import type { Struck } from './faults.ts';
 
 export interface ChaosRun {
   readonly summary: Summary;
   readonly struck: Struck;
-  readonly samples: readonly Sample[];
   /** Before anything was struck, and when all had recovered. */
   readonly before: Sample;
   readonly after: Sample;
+  /** What the supervisor's own memory holds when all that is dead is collected, at those two moments. */
+  readonly liveMegabytes: { readonly before: number; readonly after: number };
   /** Of processes that were there when the platform had stopped. */
   readonly leftBehind: readonly string[];
   /** How late the supervisor's own turns were: a machine with too much to do shows here. */
@@ -31,6 +31,10 @@ const GATEWAY_BACK_MS = 8_000;
 const SLACK_MS = 500;
 /** Few kinds, whose number is declared: all must be back, and none more. */
 const COUNTED: readonly Kind[] = ['gateway', 'app server', 'WAN'];
+/** Faults bring peaks, of memory and of connections; afterwards each process has what it had, about. */
+const LIVE_GROWTH_MAX = 12;
+const MEGABYTES_GROWTH_MAX = 40;
+const DESCRIPTORS_GROWTH_MAX = 60;
 
 export function isSound({ retry, retryAfter, outcome, repeatable, status }: CountedFault): boolean {
   // Not one of the platform's, or of the bank's by its words: a client could make nothing of it.
@@ -54,7 +58,7 @@ export function isExcused({ region, code, atMs }: Loss, injected: readonly Injec
 
 /** What keeps the run from passing. */
 export function failuresOf(run: ChaosRun): string[] {
-  const { summary, struck, samples, before, after, leftBehind } = run;
+  const { summary, struck, before, after, leftBehind } = run;
   const failures: string[] = [];
   for (const fault of summary.faults.filter((one) => !isSound(one))) {
     failures.push(`not retryable, or not said when: ${JSON.stringify(fault)}`);
@@ -77,13 +81,44 @@ export function failuresOf(run: ChaosRun): string[] {
     if (was !== is) failures.push(`${String(was)} ${kind} processes became ${String(is)}`);
   }
   failures.push(...leftBehind.map((command) => `left behind: ${command}`));
-  const lengthMs = (samples.at(-1)?.atMs ?? 0) - (samples[0]?.atMs ?? 0);
-  if (lengthMs >= JUDGED_FROM_MS) {
-    for (const { kind, flat } of judgeGrowth(samples)) {
-      if (!flat && kind !== 'driver') failures.push(`each ${kind} process grows`);
+  failures.push(...grownBetween(run));
+  return failures;
+}
+
+export interface Grown {
+  readonly kind: Kind;
+  /** Of one process, before and after. */
+  readonly megabytes: readonly [number, number];
+  readonly descriptors: readonly [number, number];
+}
+
+export function growthOf({ before, after }: Pick<ChaosRun, 'before' | 'after'>): Grown[] {
+  const each = (sample: Sample, kind: Kind, of: 'megabytes' | 'descriptors'): number =>
+    Math.round(sample.kinds[kind][of] / Math.max(1, sample.kinds[kind].processes));
+  return KINDS.map((kind) => ({
+    kind,
+    megabytes: [each(before, kind, 'megabytes'), each(after, kind, 'megabytes')],
+    descriptors: [each(before, kind, 'descriptors'), each(after, kind, 'descriptors')],
+  }));
+}
+
+function grownBetween(run: ChaosRun): string[] {
+  const grown: string[] = [];
+  const { before, after } = run.liveMegabytes;
+  if (after - before > LIVE_GROWTH_MAX) {
+    grown.push(`the supervisor holds ${String(Math.round(after - before))} MB more`);
+  }
+  for (const { kind, megabytes, descriptors } of growthOf(run)) {
+    // The driver remembers every write it made, to compare them in the end.
+    if (kind === 'driver') continue;
+    if (megabytes[1] - megabytes[0] > MEGABYTES_GROWTH_MAX) {
+      grown.push(`each ${kind} process grew from ${megabytes.join(' to ')} MB`);
+    }
+    if (descriptors[1] - descriptors[0] > DESCRIPTORS_GROWTH_MAX) {
+      grown.push(`each ${kind} process grew from ${descriptors.join(' to ')} descriptors`);
     }
   }
-  return failures;
+  return grown;
 }
 
 export function countsBy<T>(items: readonly T[], of: (item: T) => string): Record<string, number> {

@@ -14,7 +14,7 @@ import { readFinalState } from './final-state.ts';
 import type { History } from './history.ts';
 import { stageOn } from './nemesis/stage.ts';
 import { describePlan, planFaults, type PlannedMove } from './nemesis/plan.ts';
-import { playPlan, type Played } from './nemesis/run.ts';
+import { BRISK, playPlan, type Played } from './nemesis/run.ts';
 import type { Geography, VerifyOptions } from './options.ts';
 import { Recorder } from './recorder.ts';
 import { streamOf } from './seed.ts';
@@ -157,9 +157,10 @@ async function strike(
     ...{ clock, recorder, random: (name) => streamOf(options.seed, name) },
     signal: loadSignal,
   });
-  const playing = playPlan(stage, parts.planned, ({ lanes, name }) => {
+  const onMove = ({ lanes, name }: PlannedMove): void => {
     onProgress(`${stamp(recorder.nowMs() - fromMs)} ${lanes[0] ?? ''}: ${name}`);
-  });
+  };
+  const playing = playPlan(stage, parts.planned, { pace: BRISK, onMove });
   try {
     await watched(running, stage);
     over.abort();

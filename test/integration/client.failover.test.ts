@@ -16,6 +16,14 @@ const ADD = 'UPDATE purse SET coins = coins + 1 WHERE account_id = $1';
 /** Longer than any restart on a busy machine. */
 const PATIENT = { timeoutMs: 60_000 };
 
+/** Of this process. */
+function socketsTo(port: number | undefined): number {
+  const { libuv } = process.report.getReport() as unknown as {
+    libuv: readonly { type: string; remoteEndpoint?: { port: number } | null }[];
+  };
+  return libuv.filter((one) => one.type === 'tcp' && one.remoteEndpoint?.port === port).length;
+}
+
 describe('clients through the loss of a leader', () => {
   let cluster: TestPlatform;
   let us: TestClient;
@@ -185,6 +193,66 @@ describe('clients through the loss of a leader', () => {
       thaw();
     }
     await replicaAnswers();
+  });
+
+  test('a client is closed in time, whatever a stopped replica owes it', async () => {
+    const id = await open('leaver');
+    const read = async (
+      client: TestClient,
+      meanwhile: () => Promise<void> = () => Promise.resolve(),
+    ): Promise<string> => {
+      const { node } = await client.account(id).read(
+        async (tx) => {
+          await tx.query('SELECT 1');
+          await meanwhile();
+        },
+        { token: '', staleness: 60_000 },
+      );
+      return node;
+    };
+    const port = ap.control.view.groups[GROUP]?.nodes.find(({ name }) => name === REPLICA)?.address
+      .port;
+    const before = socketsTo(port);
+    const [idle, ending] = [await cluster.connect('ap-south'), await cluster.connect('ap-south')];
+    const deadline = Date.now() + 20_000;
+    for (const client of [idle, ending]) {
+      while ((await read(client)) !== REPLICA) assert.ok(Date.now() < deadline, 'it answers');
+    }
+    assert.ok(socketsTo(port) > before);
+    let thaw = (): void => {};
+    let held = (): void => {};
+    const stopped = new Promise<void>((resolve) => (held = resolve));
+    let leave = (): void => {};
+    const using = read(idle, () => {
+      held();
+      return new Promise((resolve) => (leave = resolve));
+    });
+    await stopped;
+    try {
+      // It has all that was asked for; only the end of its transaction goes unanswered.
+      const node = await read(ending, async () => {
+        thaw = await freeze(cluster, REPLICA);
+      });
+      assert.equal(node, REPLICA);
+      const closing = async (client: TestClient): Promise<void> => {
+        const startedAt = performance.now();
+        await client.close();
+        const ms = performance.now() - startedAt;
+        assert.ok(ms < 2_500, `closed in ${String(ms)} ms`);
+      };
+      // Given back while its pool is being ended.
+      const inUse = closing(idle);
+      leave();
+      await Promise.all([inUse, closing(ending), using]);
+      // The orderly end is given a second.
+      const deadline = Date.now() + 5_000;
+      while (socketsTo(port) > before) {
+        assert.ok(Date.now() < deadline, 'no connection outlives its client');
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    } finally {
+      thaw();
+    }
   });
 
   describe('with no leader at all', () => {

@@ -74,6 +74,8 @@ export async function startGroup(
   survive: SurvivalGoal,
   options: {
     readonly onPhase?: (machine: string, phase: string) => Promise<void> | void;
+    /** Before the engine's document is stored, which waits for it. */
+    readonly onStore?: (document: unknown) => Promise<void>;
     readonly engine?: Partial<PostgresOptions>;
     /** Other regions than the least that `survive` needs. */
     readonly shape?: ClusterShape;
@@ -119,6 +121,7 @@ export async function startGroup(
     store: {
       read: () => structuredClone(stored),
       write: async (document) => {
+        await options.onStore?.(document);
         stored = structuredClone(document);
       },
     },

@@ -345,6 +345,8 @@ describe('a subscription', () => {
       ['ERR_CONTROL_UNAVAILABLE', /within 60 ms.*ECONNREFUSED/, nobody, { timeoutMs: 60 }],
       ['ERR_CONTROL_UNAVAILABLE', /not a URL/, 'nowhere', {}],
       ['ERR_CONTROL_UNAUTHORIZED', /token/, server.url, { token: 'wrong' }],
+      // No header can hold it: refused before anything is sent.
+      ['ERR_CONTROL_UNAVAILABLE', /header/, server.url, { token: 'two\nlines', timeoutMs: 60 }],
       ['ERR_CONTROL_REQUEST', /no place ap\/a/, server.url, { region: 'ap' }],
       ['ERR_CONTROL_REQUEST', /no place eu\/b/, server.url, { region: 'eu', zone: 'b' }],
       ['ERR_ABORTED', /aborted/, nobody, { signal: AbortSignal.timeout(30) }],

@@ -2,6 +2,9 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import type { EngineServices } from '../../src/engines/engine.ts';
+import { settleFollowers } from '../../src/engines/postgres/arbiter/following.ts';
+import type { GroupArbiter } from '../../src/engines/postgres/arbiter/group-arbiter.ts';
+import { GROUP_PHASES, type GroupPhase } from '../../src/engines/postgres/arbiter/group-machine.ts';
 import { Cluster } from '../../src/engines/postgres/cluster.ts';
 import { nodePlaces } from '../../src/engines/postgres/places.ts';
 import type { ServerServices } from '../../src/engines/postgres/server.ts';
@@ -28,10 +31,12 @@ function clusterOf(stored?: unknown): {
   written: Record<string, unknown>[];
   asked: () => number;
   full: (is: boolean) => void;
+  /** So many writes from now on, before anything is written or after all of it is. */
+  fails: (times: number, when: 'before' | 'after') => void;
 } {
   const written: Record<string, unknown>[] = [];
   let ports = 20_000;
-  let full = false;
+  let failing: { left: number; when: 'before' | 'after' } = { left: 0, when: 'before' };
   const services = {
     host: {
       endCommands: () => {},
@@ -46,14 +51,21 @@ function clusterOf(stored?: unknown): {
     store: {
       read: () => stored,
       write: async (document: Record<string, unknown>) => {
-        if (full) throw new Error('no space left');
+        const fails = failing.left > 0;
+        failing.left -= 1;
+        if (fails && failing.when === 'before') throw new Error('no space left');
         written.push(structuredClone(document));
         await Promise.resolve();
+        if (fails) throw new Error('the folder could not be flushed');
       },
     },
   } as unknown as EngineServices;
   const cluster = new Cluster({ options: OPTIONS } as unknown as ServerServices, services);
-  return { cluster, written, asked: () => ports - 20_000, full: (is) => (full = is) };
+  return {
+    ...{ cluster, written, asked: () => ports - 20_000 },
+    full: (is) => (failing = { left: is ? Infinity : 0, when: 'before' }),
+    fails: (left, when) => (failing = { left, when }),
+  };
 }
 
 describe('what is stored', () => {
@@ -76,6 +88,19 @@ describe('what is stored', () => {
       { leader, epoch, excluded },
       { leader: before, epoch: 2, excluded: undefined },
     );
+  });
+
+  test('one that the disk has, though its write failed, is written over at once', async () => {
+    const { cluster, written, fails } = clusterOf();
+    const { name, voters } = threeVoters(cluster);
+    const [leader = '', winner = ''] = voters;
+    fails(1, 'after');
+    await assert.rejects(cluster.elect(name, { leader: winner, excluded: [leader] }));
+    const leaders = written.map((document) => {
+      const groups = document['groups'] as Record<string, Record<string, unknown>>;
+      return groups[name]?.['leader'];
+    });
+    assert.deepEqual(leaders, [winner, leader]);
   });
 
   const threeVoters = (cluster: Cluster): { name: string; voters: readonly string[] } => {
@@ -141,6 +166,26 @@ describe('what is stored', () => {
     const { voters } = threeVoters(cluster);
     assert.equal(await cluster.exclude(voters[1] ?? '', () => false), false);
     assert.equal(written.length, 0);
+  });
+});
+
+describe('a fence', () => {
+  test('is lifted while the group is open or being opened, and by whoever has decided', async () => {
+    const { cluster } = clusterOf();
+    const [name = ''] = DESIRED.groups.map((group) => group.name);
+    cluster.adopt(DESIRED);
+    const group = cluster.group(name);
+    const asked = [...group.voters].find((one) => one !== group.leader) ?? '';
+    const fencedAfter = async (phase: GroupPhase, how?: { decided: boolean }): Promise<boolean> => {
+      group.leadership = { phase } as GroupArbiter;
+      cluster.node(asked).fenced = true;
+      await settleFollowers(cluster, name, how);
+      return cluster.node(asked).fenced;
+    };
+    for (const phase of GROUP_PHASES) {
+      assert.equal(await fencedAfter(phase), phase !== 'open' && phase !== 'opening', phase);
+    }
+    assert.equal(await fencedAfter('fencing', { decided: true }), false);
   });
 });
 

@@ -242,6 +242,8 @@ export class Cluster {
       await this.services.store.write(this.#stored);
     } catch (error) {
       this.#takeBack(spec.name, { before, change });
+      // It may be on the disk all the same; the next supervisor must not find what was told as failed.
+      await this.services.store.write(this.#stored).catch(() => {});
       throw error;
     }
   }

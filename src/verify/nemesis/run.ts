@@ -7,9 +7,17 @@ import { isWhole } from '../settle.ts';
 import { Moving, type Stage } from './moving.ts';
 import type { PlannedMove } from './plan.ts';
 
-/** A group that is not whole again by then is struck as it is. */
-const WHOLE_TIMEOUT_MS = 12_000;
 const WHOLE_INTERVAL_MS = 400;
+
+export interface Pace {
+  /** A group that is not whole again by then is struck as it is. */
+  readonly wholeTimeoutMs: number;
+  /** Nothing happens to it for so long after that, even when the plan is late. */
+  readonly restMs: number;
+}
+
+/** As much as fits into a run of a minute. */
+export const BRISK: Pace = { wholeTimeoutMs: 12_000, restMs: 0 };
 
 export interface Played {
   /** Moves that ended as planned. */
@@ -21,7 +29,7 @@ export interface Played {
 export async function playPlan(
   stage: Stage,
   moves: readonly PlannedMove[],
-  onMove: (move: PlannedMove) => void,
+  { pace, onMove }: { readonly pace: Pace; readonly onMove: (move: PlannedMove) => void },
 ): Promise<Played> {
   const startMs = stage.clock.monotonicMs();
   const lanes = new Map<string, Promise<unknown>>(
@@ -36,7 +44,10 @@ export async function playPlan(
         Math.max(0, startMs + move.atMs - stage.clock.monotonicMs()),
         stage.signal,
       );
-      if (!move.hasty) await wholeAgain(stage, move.lanes);
+      if (!move.hasty) {
+        await wholeAgain(stage, move.lanes, pace.wholeTimeoutMs);
+        if (pace.restMs > 0) await stage.clock.sleep(pace.restMs, stage.signal);
+      }
       onMove(move);
       await new Moving(stage, move).play();
       played += 1;
@@ -54,9 +65,13 @@ export async function playPlan(
   return { played, failed };
 }
 
-async function wholeAgain(stage: Stage, groups: readonly string[]): Promise<void> {
+async function wholeAgain(
+  stage: Stage,
+  groups: readonly string[],
+  timeoutMs: number,
+): Promise<void> {
   const { clock, platform, signal } = stage;
-  const endMs = clock.monotonicMs() + WHOLE_TIMEOUT_MS;
+  const endMs = clock.monotonicMs() + timeoutMs;
   while (clock.monotonicMs() < endMs) {
     if (isWhole(await platform.status(), groups)) return;
     await clock.sleep(WHOLE_INTERVAL_MS, signal);

@@ -88,6 +88,10 @@ class Keeper {
         process?.signalTree('SIGKILL');
         this.#silentSinceMs = undefined;
         return;
+      case 'follow':
+        // Perhaps it, or whom it streams from, was out of reach when the others were told.
+        await settleFollowers(this.#cluster, spec.group);
+        return;
       case 'rebuild':
         this.#strandedSinceMs = undefined;
         await rebuild(this.#cluster, spec.name);

@@ -33,6 +33,8 @@ export type NodeDue =
   | 'wait'
   | 'start'
   | 'end'
+  /** Everybody is told again whom to follow, and finds a slot there. */
+  | 'follow'
   | 'rebuild';
 
 /** What does not come up so often does not come up: its files are damaged, say. */
@@ -54,5 +56,6 @@ export function judgeNode(facts: NodeFacts): NodeDue {
   if (facts.silentMs > 0) return 'wait';
   if (!facts.open) return 'wait';
   if (facts.outrun || facts.strandedMs > STRANDED_MAX_MS) return 'rebuild';
-  return facts.strandedMs > 0 || !facts.upstreamWell ? 'wait' : 'nothing';
+  if (facts.strandedMs > 0) return 'follow';
+  return facts.upstreamWell ? 'nothing' : 'wait';
 }

@@ -119,11 +119,6 @@ async function endProcess(cluster: Cluster, node: ClusterNode): Promise<void> {
 }
 
 /**
- * With its process gone, whatever is confirmed from here on is confirmed by the others. Also of one that is
- * declared to vote and does not now: it may be given its vote back at this moment (homecoming.ts), because of
- * what it has. The commit fails while the leader changes, and is confirmed by the new voters afterwards.
- */
-/**
  * Without it commits are confirmed by another voter, which is asked before it is ended: the group would stand
  * still, and nobody could say that another one has everything.
  */
@@ -145,6 +140,11 @@ async function othersConfirm(cluster: Cluster, node: ClusterNode): Promise<void>
   );
 }
 
+/**
+ * With its process gone, whatever is confirmed from here on is confirmed by the others. Also of one that is
+ * declared to vote and does not now: it may be given its vote back at this moment (homecoming.ts), because of
+ * what it has. The commit fails while the leader changes, and is confirmed by the new voters afterwards.
+ */
 async function excludeSafely(cluster: Cluster, node: ClusterNode): Promise<void> {
   const { name } = node.spec;
   const { process } = node;
