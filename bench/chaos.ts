@@ -2,7 +2,7 @@
  * The bank under its load while every kind of fault strikes, from a seed: is each refusal one that a
  * client can do something with, does the ledger balance in the end, is anything left behind?
  *
- *   npm run bench -- chaos --for 10m [--layout zone|region] [--seed 1] [--rate 15] [--rest 5s]
+ *   npm run bench -- chaos --for 10m [--layout zone|region] [--seed 1] [--rate 15] [--rest 10s]
  *
  * The faults are those of `meridian verify --faults all`, and begin when the load has run for half a
  * minute: processes that have just started take several times the processor time, and a few cores have
@@ -42,6 +42,8 @@ import { sampleProcesses } from './rolling/processes.ts';
 const WHOLE_TIMEOUT_MS = 60_000;
 const POLL_MS = 200;
 const WARM_UP_MS = 30_000;
+/** Idle connections have ended by then, and buffers been let go of. */
+const CALM_MS = 45_000;
 
 const { values } = parseArgs({
   options: {
@@ -49,7 +51,7 @@ const { values } = parseArgs({
     layout: { type: 'string', default: 'zone' },
     seed: { type: 'string', default: '1' },
     rate: { type: 'string', default: '15' },
-    rest: { type: 'string', default: '5s' },
+    rest: { type: 'string', default: '10s' },
   },
 });
 const { layout, rate } = values;
@@ -93,21 +95,29 @@ async function loadAndStrike(
   await load.begun;
   try {
     await systemClock.sleep(WARM_UP_MS, loaded.signal).catch(() => {});
-    const [before, liveBefore] = [await sampleProcesses(), liveMegabytes()];
+    const first = await sampleProcesses();
+    // What faults need for themselves is there by then, once.
+    const halfway = systemClock.sleep(forMs / 2, loaded.signal).then(
+      async () => ({ sample: await sampleProcesses(), live: liveMegabytes() }),
+      () => undefined,
+    );
     const struck = await strike(platform, config, {
       ...{ seed, forMs, signal: loaded.signal },
       pace: { wholeTimeoutMs: WHOLE_TIMEOUT_MS, restMs },
       onMove: say,
     });
     await paused;
-    say('everything is healed; comparing accounts');
+    say('everything is healed');
+    await systemClock.sleep(CALM_MS);
     const [after, liveAfter] = [await sampleProcesses(), liveMegabytes()];
+    const half = await halfway;
+    say('comparing accounts');
     await rm(pauseFile, { force: true });
     const summary = await load.summary;
     const inMs = (nanoseconds: number): number => Math.round(nanoseconds / 1e6);
     return {
-      ...{ summary, struck, before, after },
-      liveMegabytes: { before: liveBefore, after: liveAfter },
+      ...{ summary, struck, first, after, halfway: half?.sample ?? first },
+      liveMegabytes: { halfway: half?.live ?? liveAfter, after: liveAfter },
       lag: { p99Ms: inMs(lag.percentile(99)), maxMs: inMs(lag.max) },
     };
   } finally {
@@ -129,7 +139,7 @@ function report(run: ChaosRun, versions: Versions, failures: readonly string[]):
     supervisorLagMs: { p99: run.lag.p99Ms, max: run.lag.maxMs },
     load: { ...rest, mismatches, classes },
     processes: growthOf(run),
-    supervisorLiveMegabytes: [run.liveMegabytes.before, run.liveMegabytes.after].map(Math.round),
+    supervisorLiveMegabytes: [run.liveMegabytes.halfway, run.liveMegabytes.after].map(Math.round),
   };
 }
 

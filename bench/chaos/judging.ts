@@ -14,11 +14,12 @@ import type { Struck } from './faults.ts';
 export interface ChaosRun {
   readonly summary: Summary;
   readonly struck: Struck;
-  /** Before anything was struck, and when all had recovered. */
-  readonly before: Sample;
+  /** Before anything was struck, halfway through the faults, and when all had been calm for a while. */
+  readonly first: Sample;
+  readonly halfway: Sample;
   readonly after: Sample;
-  /** What the supervisor's own memory holds when all that is dead is collected, at those two moments. */
-  readonly liveMegabytes: { readonly before: number; readonly after: number };
+  /** What the supervisor's own memory holds when all that is dead is collected, at the last two. */
+  readonly liveMegabytes: { readonly halfway: number; readonly after: number };
   /** Of processes that were there when the platform had stopped. */
   readonly leftBehind: readonly string[];
   /** How late the supervisor's own turns were: a machine with too much to do shows here. */
@@ -31,10 +32,10 @@ const GATEWAY_BACK_MS = 8_000;
 const SLACK_MS = 500;
 /** Few kinds, whose number is declared: all must be back, and none more. */
 const COUNTED: readonly Kind[] = ['gateway', 'app server', 'WAN'];
-/** Faults bring peaks, of memory and of connections; afterwards each process has what it had, about. */
-const LIVE_GROWTH_MAX = 12;
-const MEGABYTES_GROWTH_MAX = 40;
-const DESCRIPTORS_GROWTH_MAX = 60;
+/** Faults bring peaks; afterwards each process has no more than it had in the midst of them, about. */
+const LIVE_GROWTH_MAX = 8;
+const MEGABYTES_GROWTH_MAX = 16;
+const DESCRIPTORS_GROWTH_MAX = 16;
 
 export function isSound({ retry, retryAfter, outcome, repeatable, status }: CountedFault): boolean {
   // Not one of the platform's, or of the bank's by its words: a client could make nothing of it.
@@ -58,7 +59,7 @@ export function isExcused({ region, code, atMs }: Loss, injected: readonly Injec
 
 /** What keeps the run from passing. */
 export function failuresOf(run: ChaosRun): string[] {
-  const { summary, struck, before, after, leftBehind } = run;
+  const { summary, struck, first, after, leftBehind } = run;
   const failures: string[] = [];
   for (const fault of summary.faults.filter((one) => !isSound(one))) {
     failures.push(`not retryable, or not said when: ${JSON.stringify(fault)}`);
@@ -77,7 +78,7 @@ export function failuresOf(run: ChaosRun): string[] {
   if (struck.injected.length === 0) failures.push('nothing was struck');
   failures.push(...struck.missing.map((what) => `not recovered: ${what}`));
   for (const kind of COUNTED) {
-    const [was, is] = [before.kinds[kind].processes, after.kinds[kind].processes];
+    const [was, is] = [first.kinds[kind].processes, after.kinds[kind].processes];
     if (was !== is) failures.push(`${String(was)} ${kind} processes became ${String(is)}`);
   }
   failures.push(...leftBehind.map((command) => `left behind: ${command}`));
@@ -87,26 +88,26 @@ export function failuresOf(run: ChaosRun): string[] {
 
 export interface Grown {
   readonly kind: Kind;
-  /** Of one process, before and after. */
+  /** Of one process, halfway and afterwards. */
   readonly megabytes: readonly [number, number];
   readonly descriptors: readonly [number, number];
 }
 
-export function growthOf({ before, after }: Pick<ChaosRun, 'before' | 'after'>): Grown[] {
+export function growthOf({ halfway, after }: Pick<ChaosRun, 'halfway' | 'after'>): Grown[] {
   const each = (sample: Sample, kind: Kind, of: 'megabytes' | 'descriptors'): number =>
     Math.round(sample.kinds[kind][of] / Math.max(1, sample.kinds[kind].processes));
   return KINDS.map((kind) => ({
     kind,
-    megabytes: [each(before, kind, 'megabytes'), each(after, kind, 'megabytes')],
-    descriptors: [each(before, kind, 'descriptors'), each(after, kind, 'descriptors')],
+    megabytes: [each(halfway, kind, 'megabytes'), each(after, kind, 'megabytes')],
+    descriptors: [each(halfway, kind, 'descriptors'), each(after, kind, 'descriptors')],
   }));
 }
 
 function grownBetween(run: ChaosRun): string[] {
   const grown: string[] = [];
-  const { before, after } = run.liveMegabytes;
-  if (after - before > LIVE_GROWTH_MAX) {
-    grown.push(`the supervisor holds ${String(Math.round(after - before))} MB more`);
+  const { halfway, after } = run.liveMegabytes;
+  if (after - halfway > LIVE_GROWTH_MAX) {
+    grown.push(`the supervisor holds ${String(Math.round(after - halfway))} MB more`);
   }
   for (const { kind, megabytes, descriptors } of growthOf(run)) {
     // The driver remembers every write it made, to compare them in the end.

@@ -100,6 +100,11 @@ export class Connections {
     return true;
   }
 
+  /** The newest request of its connection is the only one so far. */
+  isFirst({ socket }: IncomingMessage): boolean {
+    return this.#open.get(socket)?.requests === 1;
+  }
+
   /**
    * A request asks to leave HTTP on its connection (`upgrade`, `connect`). False when answers before
    * it are not out yet: Node keeps no watch on them any longer, so the connection is cut.

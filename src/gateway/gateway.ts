@@ -17,6 +17,7 @@ import { AccessLogFile } from './access-log-file.ts';
 import { accessLog, type AccessLog } from './access-log.ts';
 import { Access } from './access.ts';
 import { answerJson, type Answering } from './answer.ts';
+import { Arrivals } from './arrivals.ts';
 import { Connections } from './connections.ts';
 import { snapshot, zeroCounters, type GatewayCounters } from './counters.ts';
 import { openVerifier } from './issuers.ts';
@@ -83,6 +84,9 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
     ...{ upstreams, farSide, tunnels, access, accessLog: requestLog, counters, phases },
   });
   const connections = new Connections(options, counters);
+  const arrivals = new Arrivals(() => {
+    counters.clientAborts += 1;
+  });
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     phases.begin(request, response);
     const health = healthAnswer(request.url, () =>
@@ -96,7 +100,7 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
     }
   };
   const server = createHttpServer({
-    ...{ options, connections, handle },
+    ...{ options, connections, arrivals, handle },
     upgrade: (request, upgrade) => proxy.handleUpgrade(request, upgrade),
   });
   scope.push('listening socket', () => closeNow(server, connections));
@@ -110,7 +114,7 @@ export async function startGateway(start: StartGatewayOptions): Promise<Gateway>
   const port = (server.address() as AddressInfo).port;
   log.info('gateway listens', { region, port });
   const { drainTimeoutMs, requestTimeoutMs } = options;
-  const inFlight = (): number => counters.inFlight + tunnels.size;
+  const inFlight = (): number => arrivals.size + counters.inFlight + tunnels.size;
   const { retire, drain, close } = endings({
     ...{ server, phases, inFlight, scope, drainTimeoutMs, requestTimeoutMs },
     ...{ clock, log },

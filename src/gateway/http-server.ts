@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net';
 import { MeridianError } from '../kernel/errors.ts';
 import { refusalText } from './answer.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { Connections } from './connections.ts';
 import type { GatewayOptions } from './options.ts';
 import { KEEP_ALIVE_TIMEOUT_MS } from './phases.ts';
@@ -19,12 +20,13 @@ const CHECK_INTERVAL_MS = 1_000;
 export interface HttpServerOptions {
   readonly options: GatewayOptions;
   readonly connections: Connections;
+  readonly arrivals: Arrivals;
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
   readonly upgrade: (request: IncomingMessage, upgrade: Upgrade) => void;
 }
 
 export function createHttpServer(listening: HttpServerOptions): Server {
-  const { options, connections, handle, upgrade } = listening;
+  const { options, connections, arrivals, handle, upgrade } = listening;
   const headersTimeout = Math.min(options.headersTimeoutMs, options.requestTimeoutMs);
   const server = createServer({
     headersTimeout,
@@ -41,7 +43,12 @@ export function createHttpServer(listening: HttpServerOptions): Server {
   server.maxHeadersCount = 0;
   server.timeout = options.requestTimeoutMs + SILENCE_SLACK_MS;
   const begin = (request: IncomingMessage, response: ServerResponse): void => {
-    if (connections.began(request, response)) handle(request, response);
+    if (!connections.began(request, response)) return;
+    const serve = (): void => {
+      handle(request, response);
+    };
+    if (connections.isFirst(request)) arrivals.look(request, response, serve);
+    else serve();
   };
   server.on('request', begin);
   // The body is asked for when the request has been admitted (`inviteBody`).

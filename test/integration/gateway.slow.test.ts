@@ -1,5 +1,6 @@
 /** Slow and greedy clients: what each of them costs is bounded in time and number. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
@@ -32,6 +33,40 @@ async function trickle(port: number, bytes: string, everyMs: number): Promise<st
   clearInterval(timer);
   return text;
 }
+
+describe('a slow gateway', () => {
+  /** Connects, asks and leaves, so many times; whoever runs it sees nothing of that before it is over. */
+  const leavers = (port: number, count: number): void => {
+    const script = `
+      const { connect } = require('node:net');
+      for (let i = 0; i < ${String(count)}; i += 1) {
+        const socket = connect(${String(port)}, '127.0.0.1', () => {
+          socket.write(${JSON.stringify(GET)}, () => socket.destroy());
+        });
+      }`;
+    execFileSync(process.execPath, ['-e', script]);
+  };
+
+  test('does not serve those who have left before it saw them', async () => {
+    let asked = 0;
+    await using rig = await startRig({
+      servers: {
+        'eu.0': (incoming, response) => {
+          asked += 1;
+          saying('eu.0')(incoming, response);
+        },
+      },
+    });
+    leavers(rig.gateway.port, 40);
+    const text = await raw(
+      rig.gateway.port,
+      GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'),
+    );
+    assert.match(text, /^HTTP\/1\.1 200 /);
+    await eventually('all are noticed', () => rig.gateway.counters().clientAborts === 40);
+    assert.equal(asked, 1);
+  });
+});
 
 describe('a slow client', () => {
   test('whose head does not come to an end is answered 408', async () => {
