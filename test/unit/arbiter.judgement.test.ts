@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { Copies, mayBegin, type Wish } from '../../src/engines/postgres/arbiter/copies.ts';
 import {
   judgeNode,
   SILENT_MAX_MS,
@@ -12,6 +13,7 @@ import {
   beatTimeoutMs,
   judgePulse,
   newPulse,
+  patienceAfter,
   usualWith,
   type Usual,
 } from '../../src/engines/postgres/arbiter/pulse.ts';
@@ -62,7 +64,7 @@ describe('a pulse', () => {
 
   test('a beat is waited for longer where beats take long, within bounds', () => {
     const after = (...tookMs: number[]): number =>
-      beatTimeoutMs({ usual: tookMs.reduce<Usual | undefined>(usualWith, undefined) });
+      beatTimeoutMs({ patience: 1, usual: tookMs.reduce<Usual | undefined>(usualWith, undefined) });
     const unknown = after();
     const quick = after(...Array.from({ length: 50 }, (_, i) => 5 + (i % 3)));
     const slow = after(...Array.from({ length: 50 }, (_, i) => 100 + 60 * (i % 3)));
@@ -76,6 +78,46 @@ describe('a pulse', () => {
       ...Array.from({ length: 60 }, () => 5),
     );
     assert.equal(back, 700);
+  });
+});
+
+describe('patience with a leader', () => {
+  test('grows with each suspicion soon after it was opened, and is forgotten once all went well', () => {
+    const suspected = (patience: number, afterMs: number): number =>
+      patienceAfter({ openedAtMs: 1_000, patience }, 1_000 + afterMs);
+    assert.deepEqual([suspected(1, 900), suspected(2, 900), suspected(4, 900)], [2, 4, 4]);
+    assert.deepEqual([suspected(1, 60_000), suspected(4, 60_000)], [1, 1]);
+    const waits = (patience: number): number => beatTimeoutMs({ patience, usual: undefined });
+    assert.deepEqual([waits(1), waits(2), waits(4)], [2_000, 4_000, 8_000]);
+  });
+});
+
+describe('which copies are made', () => {
+  const wish = (node: string, opens = false): Wish => {
+    const [group = ''] = node.split('.');
+    return { node, group, opens };
+  };
+
+  test('what opens a group comes at once, unless its group has another on its way', () => {
+    assert.ok(mayBegin(wish('a.1', true), [wish('b.1'), wish('c.1'), wish('d.1', true)]));
+    assert.ok(mayBegin(wish('a.1', true), [wish('a.9')]));
+    assert.ok(!mayBegin(wish('a.1', true), [wish('a.2', true)]));
+  });
+
+  test('others come a few at a time, and not beside one that opens a group', () => {
+    assert.ok(mayBegin(wish('a.1'), []));
+    assert.ok(mayBegin(wish('a.1'), [wish('b.1')]));
+    assert.ok(!mayBegin(wish('a.1'), [wish('b.1'), wish('c.1')]));
+    assert.ok(!mayBegin(wish('a.1'), [wish('b.1', true)]));
+    assert.ok(!mayBegin(wish('a.1'), [wish('a.2')]));
+  });
+
+  test('each place is given back', () => {
+    const copies = new Copies();
+    const ends = [copies.begin(wish('a.1')), copies.begin(wish('b.1'))];
+    assert.equal(copies.begin(wish('c.1')), undefined);
+    ends[0]?.();
+    assert.ok(copies.begin(wish('c.1')) !== undefined);
   });
 });
 

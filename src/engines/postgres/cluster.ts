@@ -11,6 +11,7 @@ import type { NodeName } from '../../topology/node.ts';
 import type { Address } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
 import type { AdminTarget } from './admin.ts';
+import { Copies } from './arbiter/copies.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
 import { groupOf, nodeOf, type ClusterGroup, type ClusterNode } from './cluster-state.ts';
 import { Looks } from './looks.ts';
@@ -28,6 +29,7 @@ export class Cluster {
   readonly launches = new Set<Promise<unknown>>();
   /** Loops that look after nodes; they end by themselves once the engine stops. */
   readonly keepers = new Set<Promise<unknown>>();
+  readonly copies = new Copies();
   readonly #stop = new AbortController();
   #stored: StoredCluster;
   #ports: Promise<void> = Promise.resolve();

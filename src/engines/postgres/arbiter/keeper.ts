@@ -93,11 +93,25 @@ class Keeper {
         await settleFollowers(this.#cluster, spec.group);
         return;
       case 'rebuild':
-        this.#strandedSinceMs = undefined;
-        await rebuild(this.#cluster, spec.name);
-        this.#node.rebuildAsked = false;
-        await settleFollowers(this.#cluster, spec.group);
+        await this.#rebuildInTurn();
     }
+  }
+
+  async #rebuildInTurn(): Promise<void> {
+    const { spec } = this.#node;
+    const group = this.#cluster.group(spec.group);
+    const opens = !group.open && group.voters.has(spec.name);
+    const end = this.#cluster.copies.begin({ node: spec.name, group: spec.group, opens });
+    // Looked at again soon: by then it may follow, or another one is needed more.
+    if (end === undefined) return;
+    try {
+      this.#strandedSinceMs = undefined;
+      await rebuild(this.#cluster, spec.name, end);
+      this.#node.rebuildAsked = false;
+    } finally {
+      end();
+    }
+    await settleFollowers(this.#cluster, spec.group);
   }
 
   async #look(): Promise<NodeFacts> {

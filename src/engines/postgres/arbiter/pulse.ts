@@ -16,6 +16,9 @@ const TIMEOUT_MIN_MS = 700;
 const TIMEOUT_MAX_MS = 2_000;
 const TIMEOUT_FACTOR = 4;
 const MISSES_MAX = 2;
+/** A leader that is suspected again so soon after it was opened is waited for twice as long from then on. */
+const SETTLED_MS = 10_000;
+const PATIENCE_MAX = 4;
 /** Standbys reconnect within a second or two after anything that is none of the leader's doing. */
 const ALONE_MAX_MS = 4_000;
 /** A timer that comes this much too late tells of our own stall, not of the leader's. */
@@ -27,6 +30,15 @@ export interface Pulse {
   aloneSinceMs: number | undefined;
   /** What beats took lately, with their deviation from it; of this leader or of another. */
   usual: Usual | undefined;
+  /** Monotonic; when clients were let in the last time. */
+  openedAtMs: number;
+  /**
+   * What the wait for a beat is multiplied by: 1, and more after suspicions in a row. On a machine that is
+   * short of processor time, or with everybody who waited coming in at once, a leader may be as slow as it
+   * was never before; a successor would be no faster, and cost a copy of its predecessor besides. (A timer
+   * that was too short is doubled: RFC 6298 §5.5, and eventually perfect failure detectors.)
+   */
+  patience: number;
 }
 
 export interface Usual {
@@ -35,7 +47,15 @@ export interface Usual {
 }
 
 export function newPulse(): Pulse {
-  return { misses: 0, aloneSinceMs: undefined, usual: undefined };
+  return { misses: 0, aloneSinceMs: undefined, usual: undefined, openedAtMs: 0, patience: 1 };
+}
+
+/** How patient to be from now on with a leader, or its successor, that is suspected now. */
+export function patienceAfter(
+  { openedAtMs, patience }: Pick<Pulse, 'openedAtMs' | 'patience'>,
+  nowMs: number,
+): number {
+  return nowMs - openedAtMs < SETTLED_MS ? Math.min(2 * patience, PATIENCE_MAX) : 1;
 }
 
 /** With another beat that was answered. */
@@ -48,10 +68,10 @@ export function usualWith(usual: Usual | undefined, tookMs: number): Usual {
   };
 }
 
-export function beatTimeoutMs({ usual }: Pick<Pulse, 'usual'>): number {
-  if (usual === undefined) return TIMEOUT_MAX_MS;
+export function beatTimeoutMs({ usual, patience }: Pick<Pulse, 'usual' | 'patience'>): number {
+  if (usual === undefined) return TIMEOUT_MAX_MS * patience;
   const wantedMs = TIMEOUT_FACTOR * (usual.tookMs + 4 * usual.deviationMs);
-  return Math.min(Math.max(wantedMs, TIMEOUT_MIN_MS), TIMEOUT_MAX_MS);
+  return Math.min(Math.max(wantedMs, TIMEOUT_MIN_MS), TIMEOUT_MAX_MS) * patience;
 }
 
 export type PulseJudgement = 'well' | 'silent' | 'isolated';
@@ -65,6 +85,7 @@ export function judgePulse(
   },
 ): PulseJudgement {
   if (pulse.misses >= MISSES_MAX) return 'silent';
-  const alone = pulse.aloneSinceMs !== undefined && facts.nowMs - pulse.aloneSinceMs > ALONE_MAX_MS;
+  const aloneMs = pulse.aloneSinceMs === undefined ? 0 : facts.nowMs - pulse.aloneSinceMs;
+  const alone = aloneMs > ALONE_MAX_MS * pulse.patience;
   return alone && facts.othersWell ? 'isolated' : 'well';
 }

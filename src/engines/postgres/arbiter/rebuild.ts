@@ -27,24 +27,31 @@ import { ensureRunning } from './running.ts';
 const END_TIMEOUT_MS = 3_000;
 const CATCH_UP_TIMEOUT_MS = 60_000;
 
+type Told = (
+  phase: NodeRepair['phase'],
+  bytes?: Pick<NodeRepair, 'doneBytes' | 'totalBytes'>,
+) => void;
+
 /**
  * Rejects with what stands in the way; whoever calls tries again. Nothing is told of it any more then: a copy
- * that is whole and could not be started is started like any other that is down.
+ * that is whole and could not be started is started like any other that is down. `onWhole`: from here on it is
+ * no more work than any other server.
  */
-export async function rebuild(cluster: Cluster, name: NodeName): Promise<void> {
+export async function rebuild(
+  cluster: Cluster,
+  name: NodeName,
+  onWhole: () => void,
+): Promise<void> {
   const node = cluster.node(name);
   const { clock, log } = cluster.services;
   const startedAt = clock.monotonicMs();
-  const told = (
-    phase: NodeRepair['phase'],
-    bytes?: Pick<NodeRepair, 'doneBytes' | 'totalBytes'>,
-  ): void => {
+  const told: Told = (phase, bytes) => {
     const { doneBytes, totalBytes } = bytes ?? node.repair ?? { doneBytes: 0, totalBytes: null };
     const sinceMs = Math.round(clock.monotonicMs() - startedAt);
     node.repair = { phase, doneBytes, totalBytes, sinceMs };
   };
   try {
-    await remake(cluster, node, told);
+    await remake(cluster, node, { told, onWhole });
   } finally {
     node.repair = undefined;
   }
@@ -55,7 +62,7 @@ export async function rebuild(cluster: Cluster, name: NodeName): Promise<void> {
 async function remake(
   cluster: Cluster,
   node: ClusterNode,
-  told: (phase: NodeRepair['phase'], bytes?: Pick<NodeRepair, 'doneBytes' | 'totalBytes'>) => void,
+  { told, onWhole }: { readonly told: Told; readonly onWhole: () => void },
 ): Promise<void> {
   const { name, group } = node.spec;
   const step = async (phase: NodeRepair['phase']): Promise<void> => {
@@ -79,6 +86,7 @@ async function remake(
   if (!(await cluster.include(name, elections))) {
     throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `a leader changed while ${name} was copied`);
   }
+  onWhole();
   await ensureRunning(cluster, name);
   await step('catching-up');
   const wait = { timeoutMs: CATCH_UP_TIMEOUT_MS, intervalMs: 50, signal: cluster.stopSignal };

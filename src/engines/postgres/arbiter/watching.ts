@@ -10,7 +10,7 @@ import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { reopened } from './lease.ts';
 import type { Leading } from './leading.ts';
-import { judgePulse } from './pulse.ts';
+import { judgePulse, patienceAfter } from './pulse.ts';
 import { reloadRole } from './role-files.ts';
 
 /** A safety net: whatever matters rings the bell. */
@@ -36,6 +36,7 @@ export async function openAgain(of: Leading): Promise<GroupEvent> {
   };
   of.detail = `waits for a second voter to confirm that ${group.leader} leads`;
   await Promise.race([openGroup(cluster, name), gone()]);
+  group.pulse.openedAtMs = clock.monotonicMs();
   await cluster.confirm(name);
   if (of.previous !== undefined && of.previous !== group.leader) repointGlobals(cluster, name);
   recordChange(of);
@@ -77,6 +78,7 @@ export async function watchLeader(of: Leading): Promise<GroupEvent> {
       group.pulse.aloneSinceMs = clock.monotonicMs();
     } else if (judgement !== 'well') {
       of.cause = judgement;
+      group.pulse.patience = patienceAfter(group.pulse, clock.monotonicMs());
       return judgement;
     }
     if (of.switchover !== undefined) {
