@@ -25,6 +25,11 @@ const hiddenInputs = {
     { object: 'performance', property: 'now', message: inject('a Clock') },
     { object: 'Math', property: 'random', message: inject('a Random') },
     { object: 'process', property: 'env', message: 'Only entry files read the environment.' },
+    {
+      object: 'AbortSignal',
+      property: 'any',
+      message: 'Node 20 keeps them for ever; use `firstOf`.',
+    },
   ],
   'no-restricted-syntax': [
     'error',

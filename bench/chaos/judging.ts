@@ -34,7 +34,8 @@ const SLACK_MS = 500;
 const COUNTED: readonly Kind[] = ['gateway', 'app server', 'WAN'];
 /** Faults bring peaks; afterwards each process has no more than it had in the midst of them, about. */
 const LIVE_GROWTH_MAX = 8;
-const MEGABYTES_GROWTH_MAX = 16;
+/** Of a process whose live memory cannot be asked for: a peak leaves much behind that is free. */
+const MEGABYTES_GROWTH_MAX = 64;
 const DESCRIPTORS_GROWTH_MAX = 16;
 
 export function isSound({ retry, retryAfter, outcome, repeatable, status }: CountedFault): boolean {

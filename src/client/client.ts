@@ -1,5 +1,6 @@
 /** The client library: what `connect` returns. Types and guarantees are in api.ts. */
 import { MeridianError } from '../kernel/errors.ts';
+import { firstOf } from '../kernel/signal.ts';
 import { mergeTokens, parseToken, type Token } from '../topology/position.ts';
 import type { SessionTarget } from '../engines/connector.ts';
 import type { AccountId, RoutingView } from '../topology/routing.ts';
@@ -187,8 +188,9 @@ function clientOf({ perform }: Shared, routes: Routes): AccountClient {
     pool: (options = {}) =>
       poolOn(
         ownHost(false, ({ readOnly, signal, run, mayRunAgain }) => {
-          const limits = { ...options, signal: both(options.signal, signal) };
-          return (readOnly ? read : write)({ run, mayRunAgain }, limits);
+          return within(options.signal, signal, (both) =>
+            (readOnly ? read : write)({ run, mayRunAgain }, { ...options, signal: both }),
+          );
         }),
       ),
     readPool: (options = {}) => {
@@ -196,16 +198,23 @@ function clientOf({ perform }: Shared, routes: Routes): AccountClient {
       return poolOn(
         ownHost(true, ({ seen, signal, run, mayRunAgain }) => {
           const token = strong ? undefined : mergeTokens(options.token ?? '', seen);
-          const limits = { ...options, token, signal: both(options.signal, signal) };
-          return read({ run, mayRunAgain }, limits);
+          return within(options.signal, signal, (both) =>
+            read({ run, mayRunAgain }, { ...options, token, signal: both }),
+          );
         }),
       );
     },
   };
 }
 
-function both(outer: AbortSignal | undefined, inner: AbortSignal): AbortSignal {
-  return outer === undefined ? inner : AbortSignal.any([outer, inner]);
+/** The outer one may live as long as the program. */
+async function within<T>(
+  outer: AbortSignal | undefined,
+  inner: AbortSignal,
+  run: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  using either = firstOf(outer, inner);
+  return await run(either.signal);
 }
 
 /** Reads the options once; the answer's token includes the one that was given. */

@@ -14,6 +14,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
+import { firstOf } from '../kernel/signal.ts';
 import type { Position } from '../topology/position.ts';
 import type { RoutedNode } from '../topology/routing.ts';
 import { groupOf, leaderOf } from './choose-node.ts';
@@ -164,17 +165,17 @@ export class Resolver {
     run: (node: (group: string) => RoutedNode, signal: AbortSignal) => Promise<T>,
   ): Promise<T | undefined> {
     const { control, random } = this.#services;
-    const either = AbortSignal.any([signal, this.#closed.signal]);
-    for (let attempt = 1; !either.aborted; attempt += 1) {
+    using either = firstOf(signal, this.#closed.signal);
+    for (let attempt = 1; !either.signal.aborted; attempt += 1) {
       const { version } = control.view;
       try {
-        return await this.#within(TRY_MS, either, (trying) =>
+        return await this.#within(TRY_MS, either.signal, (trying) =>
           run((name) => this.#leader(name), trying),
         );
       } catch {
         // Restarting, unreachable, or busy with the same transaction: what is left is to try again.
         const atMostMs = backoffMs(attempt, random, BACKOFF);
-        await untilNews(this.#services, { version, atMostMs, signal: either });
+        await untilNews(this.#services, { version, atMostMs, signal: either.signal });
       }
     }
     return undefined;
@@ -191,8 +192,9 @@ export class Resolver {
         new MeridianError('ERR_DEADLINE_EXCEEDED', `not finished within ${String(ms)} ms`),
       );
     });
+    using either = firstOf(signal, limit.signal);
     try {
-      return await run(AbortSignal.any([signal, limit.signal]));
+      return await run(either.signal);
     } finally {
       cancel();
     }

@@ -10,6 +10,7 @@ import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jos
 import type { Clock } from '../kernel/clock.ts';
 import { MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
+import { firstOf } from '../kernel/signal.ts';
 import type { AuthenticationOptions } from './options.ts';
 
 export interface KeySet {
@@ -134,8 +135,9 @@ export class FetchedKeys implements KeySet {
     const cancel = clock.schedule(timing.keyTimeoutMs, () => {
       late.abort(new MeridianError('ERR_DEADLINE_EXCEEDED', 'the issuer did not answer in time'));
     });
+    using either = firstOf(this.#abort.signal, late.signal);
     try {
-      this.#take(await this.#options.fetch(AbortSignal.any([this.#abort.signal, late.signal])));
+      this.#take(await this.#options.fetch(either.signal));
       if (this.#failures > 0) log.info('fetched keys again', { issuer: name });
       this.#failures = 0;
     } catch (error) {

@@ -26,3 +26,34 @@ export async function orAborted<T>(
     promise.catch(() => {});
   }
 }
+
+/** A signal made of others; to be let go of when nobody waits any more. */
+export interface FirstAborted extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Aborts with the first that does, and its reason. `AbortSignal.any` is not for what is made again and again:
+ * in Node 20 a signal that lives as long as its process keeps every one that was ever made of it.
+ */
+export function firstOf(...signals: readonly (AbortSignal | undefined)[]): FirstAborted {
+  const controller = new AbortController();
+  const links: (() => void)[] = [];
+  for (const source of signals) {
+    if (source === undefined) continue;
+    const follow = (): void => {
+      controller.abort(source.reason);
+    };
+    if (source.aborted) follow();
+    source.addEventListener('abort', follow, { once: true });
+    links.push(() => {
+      source.removeEventListener('abort', follow);
+    });
+  }
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]: () => {
+      for (const unlink of links.splice(0)) unlink();
+    },
+  };
+}

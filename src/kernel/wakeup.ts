@@ -3,6 +3,7 @@
  * waits looks at once instead of at its next turn. A ring that nobody waits for is kept for the next.
  */
 import type { Clock } from './clock.ts';
+import { firstOf } from './signal.ts';
 
 export class Wakeup {
   #rung = false;
@@ -18,7 +19,8 @@ export class Wakeup {
     if (!this.#rung && !signal.aborted) {
       const waiting = new AbortController();
       this.#waiting = waiting;
-      await clock.sleep(ms, AbortSignal.any([waiting.signal, signal])).catch(() => {});
+      using either = firstOf(waiting.signal, signal);
+      await clock.sleep(ms, either.signal).catch(() => {});
       this.#waiting = undefined;
     }
     this.#rung = false;

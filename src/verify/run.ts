@@ -7,6 +7,7 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
+import { firstOf } from '../kernel/signal.ts';
 import type { StartPlatform } from '../platform-api.ts';
 import { openAccounts } from './accounts.ts';
 import { startCluster, type VerifyCluster } from './cluster.ts';
@@ -80,15 +81,15 @@ export async function runVerification(options: VerifyOptions, services: RunServi
   void cluster.platform.failed.then((error) => {
     broken.abort(error);
   });
-  const either = AbortSignal.any([signal, broken.signal]);
+  using either = firstOf(signal, broken.signal);
   // Every client sleeps on it.
-  setMaxListeners(0, either);
+  setMaxListeners(0, either.signal);
   try {
     const servers = await serversOf(cluster.platform, cluster.config.dataDirectory);
     const accounts = await openAll(cluster);
     const recorder = new Recorder(clock);
     return await verifyOn({
-      ...{ options, services, cluster, servers, recorder, accounts, signal: either },
+      ...{ options, services, cluster, servers, recorder, accounts, signal: either.signal },
     });
   } catch (error) {
     if (broken.signal.aborted) throw broken.signal.reason as Error;
@@ -113,9 +114,10 @@ async function verifyOn(running: Running): Promise<Ran> {
     onProgress(`the plan of seed ${String(options.seed)}:\n${describePlan(planned)}`);
   const over = new AbortController();
   const loading = new AbortController();
+  using striking = firstOf(over.signal, signal);
   const stage = await stageOn(cluster, {
     ...{ clock, recorder, servers: running.servers },
-    signal: AbortSignal.any([over.signal, signal]),
+    signal: striking.signal,
   });
   const loaded = await strike(running, { stage, planned, over, loading });
   signal.throwIfAborted();
@@ -150,12 +152,12 @@ async function strike(
   const { options, services, cluster, recorder, signal } = running;
   const { clock, onProgress } = services;
   const { stage, over, loading } = parts;
-  const loadSignal = AbortSignal.any([loading.signal, signal]);
-  setMaxListeners(0, loadSignal);
+  using loadable = firstOf(loading.signal, signal);
+  setMaxListeners(0, loadable.signal);
   const fromMs = recorder.nowMs();
   const load = runLoad(clientsOf(running), {
     ...{ clock, recorder, random: (name) => streamOf(options.seed, name) },
-    signal: loadSignal,
+    signal: loadable.signal,
   });
   const onMove = ({ lanes, name }: PlannedMove): void => {
     onProgress(`${stamp(recorder.nowMs() - fromMs)} ${lanes[0] ?? ''}: ${name}`);

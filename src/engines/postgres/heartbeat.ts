@@ -12,6 +12,7 @@
  * number at a time; a range that had more is swept again soon. No beat waits for that: of a leader that
  * hangs meanwhile, too, it must be told in time.
  */
+import { firstOf } from '../../kernel/signal.ts';
 import { beatOn } from './arbiter/beat.ts';
 import { beatTimeoutMs, STALL_MS, usualWith } from './arbiter/pulse.ts';
 import type { Cluster } from './cluster.ts';
@@ -39,8 +40,8 @@ export function startHeartbeats(cluster: Cluster, sessions: LeaderSessions): Hea
 
   const pause = async (group: ClusterGroup): Promise<void> => {
     const active = clock.monotonicMs() < activeUntil || group.pulse.misses > 0;
-    const signal = AbortSignal.any([stopped.signal, ...(active ? [] : [wake.signal])]);
-    await clock.sleep(active ? activeMs : idleMs, signal).catch(() => {});
+    using either = firstOf(stopped.signal, active ? undefined : wake.signal);
+    await clock.sleep(active ? activeMs : idleMs, either.signal).catch(() => {});
   };
   const loops = [...cluster.groups.values()].map(async (group) => {
     let sweepAt = 0;
@@ -89,6 +90,7 @@ async function beat({ cluster, sessions, stopped }: Beating, group: ClusterGroup
   const cancel = clock.schedule(timeoutMs, () => {
     overdue.abort();
   });
+  using either = firstOf(overdue.signal, stopped);
   const answer = await Promise.race([
     sessions
       .use(group, (client) => beatOn(cluster, group, client))
@@ -97,10 +99,11 @@ async function beat({ cluster, sessions, stopped }: Beating, group: ClusterGroup
         cluster.reaches(group.leader) ? undefined : new Promise<undefined>(() => {}),
       ),
     new Promise<undefined>((resolve) => {
-      const either = AbortSignal.any([overdue.signal, stopped]);
-      either.addEventListener('abort', () => {
+      const ended = (): void => {
         resolve(undefined);
-      });
+      };
+      if (either.signal.aborted) ended();
+      else either.signal.addEventListener('abort', ended);
     }),
   ]);
   cancel();

@@ -4,6 +4,7 @@
  */
 import { waitUntil } from '../../kernel/clock.ts';
 import { MeridianError } from '../../kernel/errors.ts';
+import { firstOf } from '../../kernel/signal.ts';
 import type { PerformOptions, StepOutcome } from '../engine.ts';
 import { keep } from './arbiter/keeper.ts';
 import { Leadership } from './arbiter/leadership.ts';
@@ -73,13 +74,14 @@ export async function rebuildNode(
     if (pending || !cluster.runs(of.node)) return false;
     return (await readMarker(cluster.server.storage, of.node)) !== undefined;
   };
+  using either = firstOf(cluster.stopSignal, options.signal);
   await waitUntil(
     clock,
     {
       what: `${of.node} to be cloned`,
       timeoutMs: REBUILD_TIMEOUT_MS,
       intervalMs: LOOK_MS,
-      signal: AbortSignal.any([cluster.stopSignal, ...(options.signal ? [options.signal] : [])]),
+      signal: either.signal,
     },
     async () => {
       const { repair } = node;

@@ -6,6 +6,7 @@ import type { ChaosRequest } from '../../control/chaos.ts';
 import type { ControlSubscription } from '../../control/subscription.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { isMeridianError } from '../../kernel/errors.ts';
+import { firstOf } from '../../kernel/signal.ts';
 import type { Platform } from '../../platform-api.ts';
 import type { PlacedClient } from '../cluster.ts';
 import type { Servers } from '../servers.ts';
@@ -195,7 +196,7 @@ export class Moving {
     const before = this.#epochs.get(group) ?? 0;
     const patience = new AbortController();
     const cancel = clock.schedule(timeoutMs, () => patience.abort());
-    const either = AbortSignal.any([signal, patience.signal]);
+    using either = firstOf(signal, patience.signal);
     try {
       for (;;) {
         const { view } = control;
@@ -204,7 +205,7 @@ export class Moving {
           this.#epochs.set(group, now.epoch);
           return true;
         }
-        await control.newerThan(view.version, either);
+        await control.newerThan(view.version, either.signal);
       }
     } catch (error) {
       signal.throwIfAborted();

@@ -21,7 +21,14 @@ import { isOutrun } from './wal-kept.ts';
 const BACKOFF = { baseMs: 100, maxMs: 5_000 };
 /** After something changed, until all is well; then seldom: each look is a connection then. */
 const LOOK_SOON_MS = 500;
+/** One that does not stream is looked at with several questions, and to several servers. */
+const LOOK_STRANDED_MS = 2_000;
 const LOOK_MS = 8_000;
+
+const LOOK_AGAIN_MS: Readonly<Record<NodeDue, number>> = {
+  ...{ nothing: LOOK_MS, wait: LOOK_SOON_MS, start: LOOK_SOON_MS, end: LOOK_SOON_MS },
+  ...{ follow: LOOK_STRANDED_MS, rebuild: LOOK_SOON_MS },
+};
 
 /** Starts looking after it; it ends with the engine. */
 export function keep(cluster: Cluster, name: NodeName): void {
@@ -55,7 +62,7 @@ class Keeper {
     const { stopSignal, services } = this.#cluster;
     while (!this.#cluster.stopping) {
       const due = judgeNode(await this.#look());
-      let waitMs = due === 'nothing' ? LOOK_MS : LOOK_SOON_MS;
+      let waitMs = LOOK_AGAIN_MS[due];
       try {
         await this.#perform(due);
         if (due === 'start' || due === 'rebuild') this.#failures = this.#endings = 0;

@@ -5,10 +5,7 @@
  * one that is merely late.
  */
 import type { NodeName } from '../../../topology/node.ts';
-import { withAdmin } from '../admin.ts';
 import type { Cluster } from '../cluster.ts';
-
-const LOOK_TIMEOUT_MS = 1_500;
 
 /** False also when one of them does not answer. */
 export async function isOutrun(
@@ -17,8 +14,7 @@ export async function isOutrun(
   upstream: NodeName,
 ): Promise<boolean> {
   const ask = async <T extends Record<string, unknown>>(node: NodeName, text: string) => {
-    const options = { statementTimeoutMs: LOOK_TIMEOUT_MS };
-    const { rows } = await withAdmin(cluster.admin(node), (one) => one.query<T>(text), options);
+    const { rows } = await cluster.looks.look(cluster.admin(node), (one) => one.query<T>(text));
     return rows[0];
   };
   try {
