@@ -12,6 +12,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   chaos: 4,
   client: 4,
   conformance: 4,
+  placement: 4,
   gateway: 5,
   app: 5,
   orchestrate: 6,
