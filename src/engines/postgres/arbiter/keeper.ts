@@ -64,8 +64,8 @@ class Keeper {
       const due = judgeNode(await this.#look());
       let waitMs = LOOK_AGAIN_MS[due];
       try {
-        await this.#perform(due);
-        if (due === 'start' || due === 'rebuild') this.#failures = this.#endings = 0;
+        const done = await this.#perform(due);
+        if (done && (due === 'start' || due === 'rebuild')) this.#failures = this.#endings = 0;
       } catch (error) {
         if (this.#cluster.stopping) return;
         this.#failures += 1;
@@ -77,40 +77,41 @@ class Keeper {
     }
   }
 
-  async #perform(due: NodeDue): Promise<void> {
+  /** False: not now. */
+  async #perform(due: NodeDue): Promise<boolean> {
     const { spec, process } = this.#node;
     const { log } = this.#cluster.services;
     switch (due) {
       case 'nothing':
       case 'wait':
-        return;
+        return true;
       case 'start':
         log.warn('a server is down; starting it in place', { node: spec.name });
         await ensureRunning(this.#cluster, spec.name);
         // It may have started with the files of before a change, and others may come to stream from it.
         await settleFollowers(this.#cluster, spec.group);
-        return;
+        return true;
       case 'end':
         log.warn('a server does not answer; ending it', { node: spec.name });
         process?.signalTree('SIGKILL');
         this.#silentSinceMs = undefined;
-        return;
+        return true;
       case 'follow':
         // Perhaps it, or whom it streams from, was out of reach when the others were told.
         await settleFollowers(this.#cluster, spec.group);
-        return;
+        return true;
       case 'rebuild':
-        await this.#rebuildInTurn();
+        return this.#rebuildInTurn();
     }
   }
 
-  async #rebuildInTurn(): Promise<void> {
+  async #rebuildInTurn(): Promise<boolean> {
     const { spec } = this.#node;
     const group = this.#cluster.group(spec.group);
     const opens = !group.open && group.voters.has(spec.name);
     const end = this.#cluster.copies.begin({ node: spec.name, group: spec.group, opens });
     // Looked at again soon: by then it may follow, or another one is needed more.
-    if (end === undefined) return;
+    if (end === undefined) return false;
     try {
       this.#strandedSinceMs = undefined;
       await rebuild(this.#cluster, spec.name, end);
@@ -119,6 +120,7 @@ class Keeper {
       end();
     }
     await settleFollowers(this.#cluster, spec.group);
+    return true;
   }
 
   async #look(): Promise<NodeFacts> {
