@@ -27,9 +27,17 @@ const ADMIT_TIMEOUT_MS = 5_000;
 export async function openGroup(cluster: Cluster, name: string): Promise<void> {
   const group = cluster.group(name);
   const { process } = cluster.node(group.leader);
+  /** Whoever asked goes on with its next life by itself. */
+  const checkLives = (): void => {
+    if (process?.exit === undefined && process === cluster.node(group.leader).process) return;
+    throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${group.leader} ended while it was opened`);
+  };
   await makeSlots(cluster, group);
   await withAdmin(cluster.admin(group.leader), async (client) => {
     const inDatabase = await ensureSchema(cluster, group, client);
+    // The connection is to the process that was to be opened: an epoch of another life's would be raised beside
+    // that life's own.
+    checkLives();
     const epoch = await cluster.raiseEpoch(name, inDatabase);
     // The barrier.
     await quorumCommit(cluster, group, {
@@ -40,10 +48,8 @@ export async function openGroup(cluster: Cluster, name: string): Promise<void> {
     await firstLease(cluster, group, client);
     await admitApplication(cluster, group, client);
   });
-  // It ended meanwhile: the barrier was its last life's, and the present one makes its own.
-  if (process?.exit !== undefined || process !== cluster.node(group.leader).process) {
-    throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${group.leader} ended while it was opened`);
-  }
+  // The barrier may have been its last life's, and the present one makes its own.
+  checkLives();
   group.open = true;
   cluster.services.onRoutes();
 }
