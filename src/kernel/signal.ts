@@ -1,4 +1,5 @@
 /** Abort signals at asynchronous edges: who gives up is told at once, and of what. */
+import { setMaxListeners } from 'node:events';
 import { MeridianError } from './errors.ts';
 
 /**
@@ -44,6 +45,8 @@ export function firstOf(...signals: readonly (AbortSignal | undefined)[]): First
     const follow = (): void => {
       controller.abort(source.reason);
     };
+    // As many as there is work under way: no leak, which is what Node would warn of at eleven.
+    setMaxListeners(0, source);
     if (source.aborted) follow();
     source.addEventListener('abort', follow, { once: true });
     links.push(() => {

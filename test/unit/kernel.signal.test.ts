@@ -18,6 +18,18 @@ describe('the first of several signals', () => {
     assert.equal(already.signal.reason, 'a');
   });
 
+  test('may be made by as many as there is work under way, without a warning', async () => {
+    const warnings: string[] = [];
+    const warned = (warning: Error): number => warnings.push(warning.name);
+    process.on('warning', warned);
+    const life = new AbortController();
+    const many = Array.from({ length: 50 }, () => firstOf(life.signal));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', warned);
+    assert.deepEqual(warnings, []);
+    for (const one of many) one[Symbol.dispose]();
+  });
+
   test('leaves nothing behind on those that live on, whoever waited and however it ended', async () => {
     const life = new AbortController();
     const listeners = (): number => getEventListeners(life.signal, 'abort').length;
