@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { answerOf } from '../../examples/bank/load/client.ts';
 import type { Comparison } from '../../examples/bank/load/ledger.ts';
-import { parseDriveOptions } from '../../examples/bank/load/options.ts';
+import { defaultRate, parseDriveOptions } from '../../examples/bank/load/options.ts';
 import { appliedOf } from '../../examples/bank/load/perform.ts';
 import { exitCodeOf, formatSummary, summarize } from '../../examples/bank/load/report.ts';
 import { Tally, type Outcome } from '../../examples/bank/load/tally.ts';
@@ -113,6 +113,7 @@ describe('bank report', () => {
     const options = parseDriveOptions(['--for', '2m', '--rate', '90', '--json']);
     assert.deepEqual([options?.seconds, options?.rate, options?.json], [120, 90, true]);
     assert.equal(parseDriveOptions([])?.seconds, undefined);
+    assert.deepEqual([1, 2, 8, 64].map(defaultRate), [30, 60, 240, 250]);
     assert.equal(parseDriveOptions(['--help']), undefined);
     assert.throws(() => parseDriveOptions(['--for', 'long']), /--for long: expected a time/);
     assert.throws(() => parseDriveOptions(['--rate', '0']), /--rate 0: expected a number from 1/);
