@@ -1,5 +1,5 @@
 /** Who leads each group, by what right, and what is being done to it, as a person reads it. Pure. */
-import type { GroupStatus, LeaderChangeStatus, NodeStatus } from '../control/status.ts';
+import type { GroupStatus, LeaderChangeStatus, MoveStatus, NodeStatus } from '../control/status.ts';
 import { formatDuration } from './duration.ts';
 import { formatBytes, formatTable, type Column } from './output.ts';
 
@@ -19,7 +19,7 @@ export function leaseLines(groups: readonly GroupStatus[]): string[] {
   return told ? formatTable(groups, LEASES) : [];
 }
 
-/** For each group that something is done to, that waits or is not at home; for each replica under repair. */
+/** For each group that something is done to, that waits or is not at home; each move; each replica under repair. */
 export function underWayLines(
   groups: readonly GroupStatus[],
   nodes: readonly NodeStatus[],
@@ -27,6 +27,7 @@ export function underWayLines(
   return [
     ...groups.flatMap(operationLines),
     ...groups.flatMap(recoveredLines),
+    ...groups.flatMap(({ moves }) => moves.flatMap(moveLines)),
     ...nodes.flatMap(repairLine),
   ];
 }
@@ -37,6 +38,16 @@ function recoveredLines({ name, recoveredVoters }: GroupStatus): string[] {
   return [
     `${name} was recovered by force: not its declared voters confirm its commits but ${names.join(', ')}`,
     `  to bring it home, once its declared voters are streaming again: ${command}`,
+  ];
+}
+
+function moveLines(move: MoveStatus): string[] {
+  const { range, from, to, phase, attempt, doneBytes, detail } = move;
+  const copied = phase === 'copying' && doneBytes > 0 ? `, ${progressText(move)}` : '';
+  const again = attempt > 1 ? `, attempt ${String(attempt)}` : '';
+  return [
+    `${range}: moving from ${from} to ${to}, ${phase}${copied}${again}, for ${formatDuration(move.forMs)}`,
+    ...(detail === '' ? [] : [`  the last attempt failed: ${detail}`]),
   ];
 }
 

@@ -9,6 +9,7 @@ import { addChaosCommand } from './commands/chaos.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
+import { addMoveCommand } from './commands/move.ts';
 import { addRebuildCommand } from './commands/rebuild.ts';
 import { addRecoverCommand } from './commands/recover.ts';
 import { addRestartCommand } from './commands/restart.ts';
@@ -54,6 +55,7 @@ export function createProgram(services: UpServices): Command {
   addSwitchoverCommand(program, io);
   addRebuildCommand(program, io);
   addRecoverCommand(program, io);
+  addMoveCommand(program, io);
   addConfigCommand(program, io);
   addDoctorCommand(program, { io, clock, nodeRequired: requiredNode() });
   addVerifyCommand(program, services);

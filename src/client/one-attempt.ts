@@ -5,7 +5,7 @@
 import type { Scope, SessionTarget, SessionTransaction } from '../engines/connector.ts';
 import { present } from '../kernel/assert.ts';
 import { MeridianError } from '../kernel/errors.ts';
-import { formatToken, type Position } from '../topology/position.ts';
+import { formatToken, mergeTokens, type Position, type Token } from '../topology/position.ts';
 import type { Committed } from './api.ts';
 import { acrossGroups, seenIn } from './cross-group.ts';
 import type { Deadline } from './deadline.ts';
@@ -48,7 +48,10 @@ export async function attemptOnce<T>(
   try {
     if (once.state?.used === true) return await replay(services, session, once);
     const { value, position } = await runOnce(session, once);
-    return committed(once, [position], { value, replayed: false });
+    return committed(once, tokenOf(services, [once.target], [position]), {
+      value,
+      replayed: false,
+    });
   } finally {
     await session.rollback();
   }
@@ -95,7 +98,7 @@ export async function attemptAcross<T>(
     },
     closing: async (gid) => claim?.keep(text, gid),
   });
-  const token = formatToken(positions);
+  const token = tokenOf(services, route.targets, positions);
   return { value, token, attempts: attempt, node, replayed: false };
 }
 
@@ -174,18 +177,36 @@ async function replay<T>(
     positions.push(...(await seenIn(services.crossGroup, asked)));
   }
   services.counters.add('replays');
-  return committed(once, positions, { value: kept.value as T, replayed: true });
+  return committed(once, tokenOf(services, [once.target], positions), {
+    value: kept.value as T,
+    replayed: true,
+  });
 }
 
 function committed<T>(
   { target, attempt }: Once<T>,
-  positions: readonly Position[],
+  token: Token,
   result: Pick<Committed<T>, 'value' | 'replayed'>,
 ): Committed<T> {
   return {
     ...result,
-    token: formatToken(positions),
+    token,
     attempts: attempt,
     node: target.node.name,
   };
+}
+
+/** What the bearer has seen: with the ranges that were moved, that their former groups have closed them. */
+function tokenOf(
+  { control }: AttemptServices,
+  targets: readonly SessionTarget[],
+  positions: readonly Position[],
+): Token {
+  const token = formatToken(positions);
+  const origins = targets.flatMap(({ scopes }) =>
+    scopes.flatMap(({ range }) =>
+      range === undefined ? [] : (control.view.ranges[range.name]?.origins ?? []),
+    ),
+  );
+  return origins.length === 0 ? token : mergeTokens(token, ...origins);
 }

@@ -4,6 +4,7 @@
  * pass through. Pure.
  */
 import { MeridianError } from '../kernel/errors.ts';
+import { parseToken } from '../topology/position.ts';
 import type { FeedMessage } from './protocol.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -78,6 +79,15 @@ const record =
     for (const [key, item] of Object.entries(value as Fields)) check(item, `${path}.${key}`);
   };
 
+/** Whoever reads it merges it with others, and must not fail then. */
+const token: Check = (value, path) => {
+  text(value, path);
+  try {
+    parseToken(value as string);
+  } catch {
+    throw wrong(path, 'a consistency token');
+  }
+};
 const locality = fields({ region: text, zone: text });
 const port: Check = (value, path) => {
   count(value, path);
@@ -115,7 +125,7 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
       version: count,
       primaryGroup: text,
       groups: record(group),
-      ranges: record(fields({ name: text, group: text, epoch: count })),
+      ranges: record(fields({ name: text, group: text, epoch: count, origins: optional(token) })),
       appServers: list(
         fields({
           ...{ name: text, instance: text, locality, address, ready: flag },

@@ -1,5 +1,5 @@
 /**
- * What an operator asks of a replication group, as the supervisor and those who ask speak of it: POST
+ * What an operator asks of a replication group or of a range, as the supervisor and those who ask speak of it: POST
  * /v1/operation, answered by OperationEvents, one a line, as they happen. Closing the connection lets
  * the step under way go on, and begins no other.
  */
@@ -17,7 +17,11 @@ export type OperationRequest =
   /** A replica is copied anew. */
   | { readonly kind: 'rebuild'; readonly node: string }
   /** Opens a group from what is left of it, after a person has accepted the loss that was stated. */
-  | { readonly kind: 'recover'; readonly group: string; readonly acceptLoss: boolean };
+  | { readonly kind: 'recover'; readonly group: string; readonly acceptLoss: boolean }
+  /** A range goes to another group, named by its name or by its home region. */
+  | { readonly kind: 'move'; readonly range: string; readonly to: string }
+  /** Its move ends: it stays where it was. */
+  | { readonly kind: 'cancel-move'; readonly range: string };
 
 export type OperationEvent =
   | { readonly kind: 'begun'; readonly summary: string }
@@ -48,7 +52,7 @@ export function parseOperation(body: string): OperationRequest {
   } catch {
     // Refused below, like any other wrong shape.
   }
-  const { kind, group, node, to, region, zone, acceptLoss } = asked ?? {};
+  const { kind, group, node, range, to, region, zone, acceptLoss } = asked ?? {};
   switch (kind) {
     case 'switchover': {
       if (!isName(group) || ![to, region, zone].every(isNameOrNone)) throw unreadable();
@@ -65,6 +69,12 @@ export function parseOperation(body: string): OperationRequest {
     case 'recover':
       if (!isName(group) || typeof acceptLoss !== 'boolean') throw unreadable();
       return { kind, group, acceptLoss };
+    case 'move':
+      if (!isName(range) || !isName(to)) throw unreadable();
+      return { kind, range, to };
+    case 'cancel-move':
+      if (!isName(range)) throw unreadable();
+      return { kind, range };
     default:
       throw unreadable();
   }

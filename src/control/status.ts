@@ -39,6 +39,8 @@ export interface GroupStatus {
   readonly epoch: number;
   readonly leader: string | null;
   readonly ranges: readonly string[];
+  /** Those of them that are moved away, or have come and what they left is being tidied up. */
+  readonly moves: readonly MoveStatus[];
   readonly accounts: number | null;
   /** Replication of the global tables into this group; null in the primary's own. */
   readonly globalLagBytes: number | null;
@@ -53,6 +55,22 @@ export interface GroupStatus {
   readonly leaderChanges: Readonly<Record<string, number>>;
   /** Who votes since a recovery by force, and the way home; null: those that are declared to. */
   readonly recoveredVoters: RecoveredVoters | null;
+}
+
+export interface MoveStatus {
+  readonly range: string;
+  readonly from: string;
+  readonly to: string;
+  /** "copying", "handing-over" */
+  readonly phase: string;
+  /** From 1: a change of leader of either group begins the copy anew. */
+  readonly attempt: number;
+  readonly doneBytes: number;
+  /** Null while it is not known. */
+  readonly totalBytes: number | null;
+  /** Why the last attempt has failed; '' when none has. */
+  readonly detail: string;
+  readonly forMs: number;
 }
 
 export interface RecoveredVoters {

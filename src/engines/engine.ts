@@ -13,7 +13,7 @@ import type { Random } from '../kernel/random.ts';
 import type { MigrationFile } from '../migrations/files.ts';
 import type { GroupSpec, NodeName } from '../topology/node.ts';
 import type { TableLocality } from '../topology/locality.ts';
-import type { Position, GroupName } from '../topology/position.ts';
+import type { Position, GroupName, Token } from '../topology/position.ts';
 import type { Address, RangeName } from '../topology/routing.ts';
 import type { Locality } from '../topology/region.ts';
 import type { EngineCapabilities } from './capabilities.ts';
@@ -97,6 +97,10 @@ export interface Wanted {
   readonly rebuild?: readonly NodeName[];
   /** Groups to be opened from what is left of them, whatever was lost. */
   readonly recover?: readonly GroupName[];
+  /** Where ranges shall be. */
+  readonly moves?: Readonly<Record<RangeName, GroupName>>;
+  /** Ranges whose moves shall end: undone, or finished where that is not possible any more. */
+  readonly cancelMoves?: readonly RangeName[];
 }
 
 export interface EngineStep {
@@ -132,7 +136,15 @@ export interface EngineRoutes {
     Record<GroupName, { readonly epoch: number; readonly leader: NodeName | undefined }>
   >;
   readonly ranges: Readonly<
-    Record<RangeName, { readonly group: GroupName; readonly epoch: number }>
+    Record<
+      RangeName,
+      {
+        readonly group: GroupName;
+        readonly epoch: number;
+        /** See RoutedRange. */
+        readonly origins?: Token | undefined;
+      }
+    >
   >;
   readonly nodes: readonly NodeRoute[];
 }

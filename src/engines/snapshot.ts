@@ -116,6 +116,24 @@ export interface ObservedRange {
   readonly epoch: number;
   readonly state: 'open' | 'closed';
   readonly migrations: readonly AppliedMigration[];
+  /** It is being moved, or what a move has left is being tidied up. */
+  readonly move?: ObservedMove | undefined;
+}
+
+export interface ObservedMove {
+  readonly from: GroupName;
+  readonly to: GroupName;
+  /** A word of the machine. */
+  readonly phase: string;
+  /** From 1. */
+  readonly attempt: number;
+  readonly doneBytes: number;
+  /** 0 while it is not known. */
+  readonly totalBytes: number;
+  /** Why the last attempt has failed; '' when none has. */
+  readonly detail: string;
+  /** How long ago it began, in this life of the supervisor. */
+  readonly sinceMs: number;
 }
 
 export interface ClusterSnapshot {
@@ -123,4 +141,10 @@ export interface ClusterSnapshot {
   readonly nodes: Readonly<Record<NodeName, ObservedNode>>;
   readonly groups: Readonly<Record<GroupName, ObservedGroup>>;
   readonly ranges: Readonly<Record<RangeName, ObservedRange>>;
+  /** Moves of an earlier life of the supervisor that nobody has settled yet. */
+  readonly unsettledMoves?: readonly {
+    readonly range: RangeName;
+    readonly from: GroupName;
+    readonly to: GroupName;
+  }[];
 }

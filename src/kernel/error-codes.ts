@@ -337,6 +337,11 @@ export const ERROR_CODES = {
     409,
     'Do what the message asks for first; `meridian status` shows the state it speaks of.',
   ),
+  ERR_RANGE_DIFFERS: entry(
+    'operator',
+    500,
+    'Compare the named schemas: the former copy is kept as it was, the new one serves.',
+  ),
   ERR_CHAOS_REFUSED: entry(
     'never',
     409,

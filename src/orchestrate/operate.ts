@@ -1,19 +1,19 @@
 /**
- * Carries out what an operator asks of a replication group: observes, lets the engine plan, performs the
- * steps one after the other, and tells how far they are. Never two operations on one group at once: the
- * second is refused, since it was asked for by a picture that the first one changes.
+ * Carries out what an operator asks of a replication group or a range: observes, lets the engine plan,
+ * performs the steps one after the other, and tells how far they are. Never two operations on one of them at
+ * once: the second is refused, since it was asked for by a picture that the first one changes.
  *
  * Whoever asked may leave: the step under way is finished all the same, and no other is begun. Only the
  * end of the platform interrupts a step; the next start goes on from what is stored.
  */
 import type { OperationEvent, OperationOptions, OperationRequest } from '../control/operation.ts';
-import type { DesiredState, Engine, EngineStep } from '../engines/engine.ts';
+import type { DesiredState, Engine, EngineStep, Wanted } from '../engines/engine.ts';
 import type { ClusterSnapshot } from '../engines/snapshot.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { GroupSpec } from '../topology/node.ts';
-import { groupOf, wantedOf } from './operation-plan.ts';
+import { groupOf, isOfRange, wantedOf, wantedOfRange } from './operation-plan.ts';
 import { acceptCommand, possibleLoss } from './possible-loss.ts';
 import { checkOrder } from './reconcile.ts';
 
@@ -40,20 +40,33 @@ export class Operations {
 
   /** As Platform.operate; ERR_CONTROL_REQUEST for what is not declared. */
   async run(request: OperationRequest, options: OperationOptions = {}): Promise<void> {
-    const group = groupOf(request, this.#parts.desired.groups);
+    const subject = this.#subjectOf(request);
     if (this.#closing.signal.aborted) {
       throw new MeridianError('ERR_OPERATION_REFUSED', 'the platform is stopping');
     }
-    if (this.#running.has(group.name)) {
-      const message = `an operation on ${group.name} is under way already`;
+    if (this.#running.has(subject)) {
+      const message = `an operation on ${subject} is under way already`;
       const remedy = 'Wait until it has ended; `meridian status` shows how far it is.';
       throw new MeridianError('ERR_OPERATION_REFUSED', message, { remedy });
     }
-    const run = this.#operate(request, group, options).finally(() => {
-      this.#running.delete(group.name);
+    const run = this.#operate(request, subject, options).finally(() => {
+      this.#running.delete(subject);
     });
-    this.#running.set(group.name, run);
+    this.#running.set(subject, run);
     await run;
+  }
+
+  /** Throws ERR_CONTROL_REQUEST for a group that is not declared. */
+  #subjectOf(request: OperationRequest): string {
+    if (!isOfRange(request)) return groupOf(request, this.#parts.desired.groups).name;
+    // A move is there to be cancelled.
+    return request.kind === 'move' ? request.range : `the move of ${request.range}`;
+  }
+
+  #wantedOf(request: OperationRequest, observed: ClusterSnapshot): Wanted {
+    const { desired } = this.#parts;
+    if (isOfRange(request)) return wantedOfRange(request, desired, observed);
+    return wantedOf(request, groupOf(request, desired.groups), observed);
   }
 
   /** Interrupts what is under way, and begins nothing more. */
@@ -69,20 +82,20 @@ export class Operations {
 
   async #operate(
     request: OperationRequest,
-    group: GroupSpec,
+    subject: string,
     { signal, onEvent }: OperationOptions,
   ): Promise<void> {
     const { engine, clock, log } = this.#parts;
     const observed = await engine.observe({ signal: this.#closing.signal });
-    const wanted = wantedOf(request, group, observed);
-    const steps = checkOrder(engine.planWanted(wanted, observed));
-    if (request.kind === 'recover' && !request.acceptLoss)
-      throw lossNotAccepted(group, observed, steps);
+    const steps = checkOrder(engine.planWanted(this.#wantedOf(request, observed), observed));
+    if (request.kind === 'recover' && !request.acceptLoss) {
+      throw lossNotAccepted(groupOf(request, this.#parts.desired.groups), observed, steps);
+    }
     const startMs = clock.monotonicMs();
     const elapsed = (): number => Math.round(clock.monotonicMs() - startMs);
     const tell = (event: OperationEvent): void => onEvent?.(event);
     const summary = summaryOf(steps);
-    const about = { kind: request.kind, group: group.name };
+    const about = { kind: request.kind, subject };
     log.info('an operation begins', { ...about, summary });
     tell({ kind: 'begun', summary });
     for (const [index, step] of steps.entries()) {

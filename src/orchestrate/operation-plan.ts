@@ -4,7 +4,7 @@
  * out now is the engine's to judge.
  */
 import type { OperationRequest } from '../control/operation.ts';
-import type { Wanted } from '../engines/engine.ts';
+import type { DesiredState, Wanted } from '../engines/engine.ts';
 import type { ClusterSnapshot, ObservedNode } from '../engines/snapshot.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { GroupSpec, NodeName, NodeSpec } from '../topology/node.ts';
@@ -12,8 +12,42 @@ import { formatLocality } from '../topology/region.ts';
 
 type Switchover = Extract<OperationRequest, { kind: 'switchover' }>;
 
+type OfRange = Extract<OperationRequest, { range: string }>;
+export type OfGroup = Exclude<OperationRequest, OfRange>;
+
+export function isOfRange(request: OperationRequest): request is OfRange {
+  return 'range' in request;
+}
+
 /** Throws ERR_CONTROL_REQUEST when nothing of that name is declared. */
-export function groupOf(request: OperationRequest, groups: readonly GroupSpec[]): GroupSpec {
+export function wantedOfRange(
+  request: OfRange,
+  { groups, ranges }: Pick<DesiredState, 'groups' | 'ranges'>,
+  observed: ClusterSnapshot,
+): Wanted {
+  const { range } = request;
+  if (!ranges.some(({ name }) => name === range)) {
+    throw unknown('range', range, ranges.map(nameOf));
+  }
+  if (request.kind === 'cancel-move') return { cancelMoves: [range] };
+  const { to } = request;
+  if (groups.some(({ name }) => name === to)) return { moves: { [range]: to } };
+  const homed = groups.filter(({ homeRegion }) => homeRegion === to);
+  // The emptiest of a region's groups.
+  const held = ({ name }: GroupSpec): number =>
+    Object.values(observed.ranges).filter(({ group }) => group === name).length;
+  const [emptiest] = homed.toSorted((a, b) => held(a) - held(b) || (a.name < b.name ? -1 : 1));
+  if (emptiest === undefined) {
+    throw unknown('replication group or region', to, [
+      ...groups.map(nameOf),
+      ...new Set(groups.map(({ homeRegion }) => homeRegion)),
+    ]);
+  }
+  return { moves: { [range]: emptiest.name } };
+}
+
+/** Throws ERR_CONTROL_REQUEST when nothing of that name is declared. */
+export function groupOf(request: OfGroup, groups: readonly GroupSpec[]): GroupSpec {
   if (request.kind === 'rebuild') {
     const { node } = request;
     const found = groups.find((group) => group.nodes.some(({ name }) => name === node));
@@ -30,11 +64,7 @@ export function groupOf(request: OperationRequest, groups: readonly GroupSpec[])
 }
 
 /** Throws ERR_OPERATION_REFUSED, or ERR_CONTROL_REQUEST for a server that is not declared. */
-export function wantedOf(
-  request: OperationRequest,
-  group: GroupSpec,
-  observed: ClusterSnapshot,
-): Wanted {
+export function wantedOf(request: OfGroup, group: GroupSpec, observed: ClusterSnapshot): Wanted {
   switch (request.kind) {
     case 'switchover':
       return { leaders: { [group.name]: nextLeader(request, group, observed) } };

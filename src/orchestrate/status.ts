@@ -3,6 +3,7 @@ import type { ChaosFault } from '../control/chaos.ts';
 import type {
   GroupStatus,
   LeaderChangeStatus,
+  MoveStatus,
   NodeStatus,
   OperationStatus,
   ProcessStatus,
@@ -10,7 +11,12 @@ import type {
   RepairStatus,
   StatusReport,
 } from '../control/status.ts';
-import type { ClusterSnapshot, ObservedGroup, ObservedNode } from '../engines/snapshot.ts';
+import type {
+  ClusterSnapshot,
+  ObservedGroup,
+  ObservedNode,
+  ObservedRange,
+} from '../engines/snapshot.ts';
 import type { GroupSpec } from '../topology/node.ts';
 import type { Region } from '../topology/region.ts';
 import { acceptCommand, possibleLoss } from './possible-loss.ts';
@@ -79,6 +85,9 @@ function groupStatus(group: GroupSpec, snapshot: ClusterSnapshot): GroupStatus {
     ranges: Object.values(snapshot.ranges)
       .filter((range) => range.group === group.name)
       .map((range) => range.name),
+    moves: Object.values(snapshot.ranges)
+      .filter((range) => range.group === group.name)
+      .flatMap(moveOf),
     accounts: seen?.accounts ?? null,
     globalLagBytes: seen?.globalLagBytes ?? null,
     inDoubt: seen?.inDoubt ?? null,
@@ -101,6 +110,13 @@ function recoveredVotersOf(
   );
   const place = atHome ? ` --region ${group.homeRegion}` : '';
   return { names: seen.recoveredVoters, command: `meridian switchover ${group.name}${place}` };
+}
+
+function moveOf({ name, move }: ObservedRange): MoveStatus[] {
+  if (move === undefined) return [];
+  const { from, to, phase, attempt, doneBytes, totalBytes, detail, sinceMs } = move;
+  const bytes = { doneBytes, totalBytes: totalBytes === 0 ? null : totalBytes };
+  return [{ range: name, from, to, phase, attempt, ...bytes, detail, forMs: Math.round(sinceMs) }];
 }
 
 function operationOf(group: GroupSpec, snapshot: ClusterSnapshot): OperationStatus | null {

@@ -6,7 +6,7 @@
  * before it does anything.
  */
 import type { NodeKind, NodeName } from './node.ts';
-import type { GroupName } from './position.ts';
+import type { GroupName, Token } from './position.ts';
 import type { Locality, RegionName } from './region.ts';
 
 export type RangeName = string;
@@ -42,6 +42,11 @@ export interface RoutedRange {
   readonly group: GroupName;
   /** Rises with every split, merge and move of the range. */
   readonly epoch: number;
+  /**
+   * Where the groups that had it before have closed it. Whoever uses the range where it is now has seen
+   * that much, so it is part of the tokens of its transactions. Absent: it was never moved.
+   */
+  readonly origins?: Token | undefined;
 }
 
 export interface RoutedAppServer {

@@ -7,7 +7,7 @@ import { postgresAdapter } from '../../src/engines/postgres/adapter.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { silentLog } from '../../src/kernel/log.ts';
 import { systemRandom } from '../../src/kernel/random.ts';
-import { GROUP, type GroupRig } from './group-rig.ts';
+import type { GroupRig } from './group-rig.ts';
 
 const ACCOUNT = 'anna';
 const RANGE = 'r0001';
@@ -39,14 +39,14 @@ export class Acknowledged implements AsyncDisposable {
 
   target(kind: 'write' | 'strong-read', node?: string): SessionTarget | undefined {
     const routes = this.#rig.engine.routes();
-    const group = routes.groups[GROUP];
+    const range = routes.ranges[RANGE];
+    const group = routes.groups[range?.group ?? ''];
     const name = node ?? group?.leader;
     const spec = this.#rig.nodes.find((one) => one.name === name);
-    const range = routes.ranges[RANGE];
     if (group === undefined || spec === undefined || range === undefined) return undefined;
     return {
       node: { ...spec, address: this.#rig.address(spec.name), roundTripMs: 0 },
-      group: GROUP,
+      group: range.group,
       access:
         kind === 'write'
           ? { kind, groupEpoch: group.epoch, global: false }

@@ -79,10 +79,12 @@ export async function startGroup(
     readonly engine?: Partial<PostgresOptions>;
     /** Other regions than the least that `survive` needs. */
     readonly shape?: ClusterShape;
+    /** The second is homed in the second region, and has a range of its own. */
+    readonly groups?: 1 | 2;
   } = {},
 ): Promise<GroupRig> {
   const shape = options.shape ?? shapeFor(survive);
-  const desired = desiredFor(shape, 1);
+  const desired = desiredFor(shape, options.groups ?? 1);
   const nodes = desired.groups.flatMap((group) => group.nodes);
   const directory = await mkdtemp(join(tmpdir(), 'meridian-group-'));
   await chmod(directory, 0o755);

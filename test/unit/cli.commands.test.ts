@@ -108,6 +108,7 @@ const report: StatusReport = {
       epoch: 3,
       leader: 'us-east-1.a',
       ranges: ['r0001', 'r0002'],
+      moves: [],
       accounts: 1000,
       globalLagBytes: null,
       inDoubt: { count: 2, oldestMs: 6_100 },

@@ -70,6 +70,8 @@ describe('operations', () => {
       ['rebuild', 'us-1.b'],
       ['recover', 'us-1', '--accept-loss'],
       ['recover', 'us-1'],
+      ['move', 'r0004', '--to', 'eu'],
+      ['move', 'r0004', '--cancel'],
     ]) {
       const { code, err } = call(...args);
       assert.equal(await code, 0, err());
@@ -81,6 +83,8 @@ describe('operations', () => {
       { kind: 'rebuild', node: 'us-1.b' },
       { kind: 'recover', group: 'us-1', acceptLoss: true },
       { kind: 'recover', group: 'us-1', acceptLoss: false },
+      { kind: 'move', range: 'r0004', to: 'eu' },
+      { kind: 'cancel-move', range: 'r0004' },
     ]);
   });
 
@@ -160,6 +164,8 @@ describe('operations', () => {
     for (const [args, says] of [
       [['switchover'], /missing required argument 'group'/],
       [['rebuild'], /missing required argument 'node'/],
+      [['move', 'r0004'], /either --to says where, or --cancel ends the move/],
+      [['move', 'r0004', '--to', 'eu', '--cancel'], /either --to says where/],
       [['switchover', 'us-1', '--to', 'us-1.b', '--zone', 'b'], /--to names the voter/],
     ] as const) {
       const { code, err } = call(...args);

@@ -5,7 +5,14 @@ import { leaseLines, underWayLines } from '../../src/cli/group-text.ts';
 import type { GroupStatus, NodeStatus, OperationStatus } from '../../src/control/status.ts';
 
 const group = (change: Partial<GroupStatus> = {}): GroupStatus => ({
-  ...{ name: 'us-east-1', homeRegion: 'us-east', epoch: 7, leader: 'us-east-1.b', ranges: [] },
+  ...{
+    name: 'us-east-1',
+    homeRegion: 'us-east',
+    epoch: 7,
+    leader: 'us-east-1.b',
+    ranges: [],
+    moves: [],
+  },
   ...{ accounts: null, globalLagBytes: null, inDoubt: null, operation: null, lease: null },
   ...{ lastChange: null, leaderChanges: {}, recoveredVoters: null, ...change },
 });
@@ -100,6 +107,21 @@ describe('what is under way', () => {
     assert.deepEqual(underWayLines([group({ recoveredVoters: { names, command } })], []), [
       'us-east-1 was recovered by force: not its declared voters confirm its commits but us-east-1.ap-south, us-east-1.eu-west',
       '  to bring it home, once its declared voters are streaming again: meridian switchover us-east-1 --region us-east',
+    ]);
+  });
+
+  test('tells moves with their progress, and why one is tried again', () => {
+    const move = {
+      ...{ range: 'r0004', from: 'us-east-1', to: 'eu-west-1', attempt: 1, detail: '' },
+      ...{ phase: 'copying', doneBytes: 1_048_576, totalBytes: 4_194_304, forMs: 2_300 },
+    };
+    assert.deepEqual(underWayLines([group({ moves: [move] })], []), [
+      'r0004: moving from us-east-1 to eu-west-1, copying, 1.0 MiB of 4.0 MiB (25 %), for 2.3 s',
+    ]);
+    const again = { ...move, phase: 'clearing', attempt: 2, detail: 'a leader changed' };
+    assert.deepEqual(underWayLines([group({ moves: [again] })], []), [
+      'r0004: moving from us-east-1 to eu-west-1, clearing, attempt 2, for 2.3 s',
+      '  the last attempt failed: a leader changed',
     ]);
   });
 

@@ -150,11 +150,27 @@ describe('what the supervisor knows', () => {
       ],
       groups: [
         {
-          ...{ name: 'eu', homeRegion: 'eu', epoch: 7, leader: 'eu-1', ranges: [], accounts: 3 },
+          ...{
+            name: 'eu',
+            homeRegion: 'eu',
+            epoch: 7,
+            leader: 'eu-1',
+            ranges: [],
+            moves: [],
+            accounts: 3,
+          },
           ...{ globalLagBytes: null, inDoubt: { count: 2, oldestMs: 1_500 }, ...atRest },
         },
         {
-          ...{ name: 'us', homeRegion: 'us', epoch: 1, leader: null, ranges: [], accounts: null },
+          ...{
+            name: 'us',
+            homeRegion: 'us',
+            epoch: 1,
+            leader: null,
+            ranges: [],
+            moves: [],
+            accounts: null,
+          },
           ...{ globalLagBytes: 5, inDoubt: null, ...atRest },
         },
       ],
@@ -174,7 +190,14 @@ describe('what the supervisor knows', () => {
   });
 
   test('shows what is done to groups and replicas, in as many series as there are words', () => {
-    const group = { homeRegion: 'eu', epoch: 7, leader: null, ranges: [], accounts: null };
+    const group = {
+      homeRegion: 'eu',
+      epoch: 7,
+      leader: null,
+      ranges: [],
+      moves: [],
+      accounts: null,
+    };
     const repair = { phase: 'copying', doneBytes: 10, totalBytes: 40, forMs: 5 } as const;
     const samples = databaseSamples({
       nodes: [

@@ -14,6 +14,8 @@ describe('a request for an operation', () => {
     { kind: 'rebuild', node: 'us-east-1.b' },
     { kind: 'recover', group: 'us-east-1', acceptLoss: false },
     { kind: 'recover', group: 'us-east-1', acceptLoss: true },
+    { kind: 'move', range: 'r0004', to: 'eu-west' },
+    { kind: 'cancel-move', range: 'r0004' },
   ];
   for (const asked of understood) {
     test(`is ${JSON.stringify(asked)}`, () => {
@@ -35,6 +37,10 @@ describe('a request for an operation', () => {
     { kind: 'rebuild', group: 'g' },
     { kind: 'recover', group: 'g' },
     { kind: 'recover', group: 'g', acceptLoss: 'yes' },
+    { kind: 'move', range: 'r', to: 7 },
+    { kind: 'move', range: 'r' },
+    { kind: 'move', to: 'g' },
+    { kind: 'cancel-move', range: '' },
   ];
   for (const asked of wrong) {
     test(`is not ${JSON.stringify(asked).slice(0, 60)}`, () => {

@@ -105,4 +105,17 @@ describe('where data is', () => {
     const { groups } = storedOf(declared(), false);
     checkPlaces({ groups }, declared({ survive: 'region' }));
   });
+
+  test('a range that was moved is declared where it came from', () => {
+    const desired = declared({ rangesPerRegion: 2 });
+    const stored = storedOf(desired);
+    const moved = { ...stored.ranges, r0001: 'eu-west-1' };
+    checkPlaces({ ...stored, ranges: moved, movedFrom: { r0001: 'us-east-1' } }, desired);
+    assert.throws(
+      () => {
+        checkPlaces({ ...stored, ranges: moved }, desired);
+      },
+      refusal(/range r0001 would move from eu-west-1 to us-east-1/),
+    );
+  });
 });

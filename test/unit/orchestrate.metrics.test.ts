@@ -112,7 +112,15 @@ describe('a scrape', () => {
           nodes: [],
           groups: [
             {
-              ...{ name: 'eu', homeRegion: 'eu', epoch: 2, leader: null, ranges: [], accounts: 9 },
+              ...{
+                name: 'eu',
+                homeRegion: 'eu',
+                epoch: 2,
+                leader: null,
+                ranges: [],
+                moves: [],
+                accounts: 9,
+              },
               ...{ globalLagBytes: null, inDoubt: null, operation: null, lease: null },
               ...{ lastChange: null, leaderChanges: {}, recoveredVoters: null },
             },

@@ -22,6 +22,7 @@ import type { PostgresOptions } from './options.ts';
 import { performAction } from './performing.ts';
 import { planSteps, type PostgresAction } from './plan.ts';
 import { planWanted } from './plan-wanted.ts';
+import { Moves } from './ranges/moves.ts';
 import { DATABASE, ROLE } from './roles.ts';
 import { routesOf, type RangePlaces } from './routes.ts';
 import { loadSecrets } from './secrets.ts';
@@ -74,20 +75,23 @@ function engineOf(cluster: Cluster): Engine {
   const ranges: RangePlaces = new Map();
   const sessions = new LeaderSessions(cluster);
   const background = new Background(cluster, sessions);
+  const moves = new Moves(cluster, ranges);
   let stopped: Promise<void> | undefined;
 
   return {
     capabilities: CAPABILITIES,
     observe: async ({ signal }) => {
       cluster.notStopping();
-      return orAborted(observeCluster(cluster), signal, 'observing the cluster');
+      return orAborted(observeCluster(cluster, moves), signal, 'observing the cluster');
     },
-    plan: (desired, observed) => planSteps(desired, observed),
+    plan: (desired, observed) => planSteps(cluster.placed(desired), observed),
     planWanted,
     perform: async (step, desired, options = {}): Promise<StepOutcome> => {
       cluster.notStopping();
       const action = step.action as PostgresAction;
-      return { kind: await performAction({ cluster, sessions, ranges, desired, options }, action) };
+      return {
+        kind: await performAction({ cluster, sessions, ranges, moves, desired, options }, action),
+      };
     },
     changes: () =>
       Promise.reject(
@@ -119,6 +123,7 @@ function engineOf(cluster: Cluster): Engine {
       stopped ??= (async () => {
         cluster.beginStop();
         await background.stop();
+        await moves.ended();
         await stopServers(cluster);
       })();
       return stopped;

@@ -122,3 +122,13 @@ export function nodeOf(spec: NodeSpec): ClusterNode {
     bell: new Wakeup(),
   };
 }
+
+/**
+ * Who leads and who may be used is changed by one after the other: each change is computed from what the
+ * last one has stored, and decided on what holds then.
+ */
+export function inTurn<T>(group: ClusterGroup, change: () => Promise<T>): Promise<T> {
+  const done = group.changes.then(change);
+  group.changes = done.catch(() => {});
+  return done;
+}

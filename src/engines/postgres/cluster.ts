@@ -8,14 +8,21 @@
 import { present } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
 import type { NodeName } from '../../topology/node.ts';
-import type { Address } from '../../topology/routing.ts';
+import type { GroupName } from '../../topology/position.ts';
+import type { Address, RangeName } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
 import type { AdminTarget } from './admin.ts';
 import { Copies } from './arbiter/copies.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
-import { groupOf, nodeOf, type ClusterGroup, type ClusterNode } from './cluster-state.ts';
+import { groupOf, inTurn, nodeOf, type ClusterGroup, type ClusterNode } from './cluster-state.ts';
 import { Looks } from './looks.ts';
-import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
+import {
+  checkPlaces,
+  nodePlaces,
+  type StoredCluster,
+  type StoredGroup,
+  type StoredMove,
+} from './places.ts';
 import type { ServerRole, ServerServices } from './server.ts';
 import { votesAsDeclared } from './voters.ts';
 
@@ -30,6 +37,10 @@ export class Cluster {
   /** Loops that look after nodes; they end by themselves once the engine stops. */
   readonly keepers = new Set<Promise<unknown>>();
   readonly copies = new Copies();
+  /** Ranges whose migrations are being applied: none of them is moved meanwhile. */
+  readonly migrating = new Set<RangeName>();
+  /** What ranges are made with, as the last that was prepared; undefined before the first. */
+  regional: Pick<DesiredState, 'regionalMigrations' | 'tables' | 'tenantFence'> | undefined;
   readonly #stop = new AbortController();
   #stored: StoredCluster;
   #ports: Promise<void> = Promise.resolve();
@@ -220,10 +231,58 @@ export class Cluster {
     group.globalsFor = globalsFor;
   }
 
+  /** Where a range's rows are, for all that is known here: see ranges/move-machine.ts. */
+  placeOf(range: RangeName): GroupName | undefined {
+    return this.#stored.ranges?.[range];
+  }
+
+  /** With ranges where they were moved to since they were declared. */
+  placed(desired: DesiredState): DesiredState {
+    return {
+      ...desired,
+      ranges: desired.ranges.map(({ name, group }) => ({
+        name,
+        group: this.placeOf(name) ?? group,
+      })),
+    };
+  }
+
+  /** Moves that have not ended. */
+  get moves(): Readonly<Record<RangeName, StoredMove>> {
+    return this.#stored.moves ?? {};
+  }
+
   /** Where a range's rows will be, before there can be any. */
-  async placeRange(range: string, group: string): Promise<void> {
-    if (this.#stored.ranges?.[range] === group) return;
-    this.#stored = { ...this.#stored, ranges: { ...this.#stored.ranges, [range]: group } };
+  async placeRange(range: RangeName, group: GroupName): Promise<void> {
+    if (this.placeOf(range) === group) return;
+    await this.#store({ ranges: { ...this.#stored.ranges, [range]: group } });
+  }
+
+  /** Before anything of it is done. */
+  async beginMove(range: RangeName, move: StoredMove): Promise<void> {
+    await this.#store({ moves: { ...this.moves, [range]: move } });
+  }
+
+  /** The other group has it, which its own database says. */
+  async rangeMoved(range: RangeName, to: GroupName): Promise<void> {
+    const { ranges = {}, movedFrom = {} } = this.#stored;
+    const declared = movedFrom[range] ?? ranges[range];
+    const { [range]: _, ...others } = movedFrom;
+    await this.#store({
+      ranges: { ...ranges, [range]: to },
+      movedFrom:
+        declared === undefined || declared === to ? others : { ...others, [range]: declared },
+    });
+  }
+
+  /** Nothing of it is left to be done. */
+  async endMove(range: RangeName): Promise<void> {
+    const { [range]: _, ...others } = this.moves;
+    await this.#store({ moves: others });
+  }
+
+  async #store(change: Partial<StoredCluster>): Promise<void> {
+    this.#stored = { ...this.#stored, ...change };
     await this.services.store.write(this.#stored);
   }
 
@@ -331,14 +390,4 @@ export class Cluster {
   notStopping(): void {
     if (this.stopping) throw new MeridianError('ERR_ENGINE_CLOSED', 'the engine is stopping');
   }
-}
-
-/**
- * Who leads and who may be used is changed by one after the other: each change is computed from what the
- * last one has stored, and decided on what holds then.
- */
-function inTurn<T>(group: ClusterGroup, change: () => Promise<T>): Promise<T> {
-  const done = group.changes.then(change);
-  group.changes = done.catch(() => {});
-  return done;
 }

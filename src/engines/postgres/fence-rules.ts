@@ -27,7 +27,7 @@ export interface Fence {
   readonly tables: Readonly<Record<string, TableLocality>>;
 }
 
-export function fenceOf(desired: DesiredState): Fence {
+export function fenceOf(desired: Pick<DesiredState, 'tables' | 'tenantFence'>): Fence {
   return {
     enabled: desired.tenantFence,
     tables: { ...desired.tables, [KEY_TABLE]: KEY_TABLE_LOCALITY },

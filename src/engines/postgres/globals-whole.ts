@@ -10,6 +10,7 @@ import { createSlotAndSnapshot, dropSlots } from './globals-slot.ts';
 import { mergeGlobals } from './globals-merge.ts';
 import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { GLOBAL_PUBLICATION } from './roles.ts';
+import { dropSubscription } from './subscriptions.ts';
 
 export interface Subscription {
   readonly name: string;
@@ -52,16 +53,6 @@ export async function makeWhole(cluster: Cluster, wanted: Subscription): Promise
     },
     options,
   );
-}
-
-/** Without its slot, which another server may have, or none. */
-async function dropSubscription(client: pg.Client, name: string): Promise<void> {
-  const made = await client.query('SELECT FROM pg_subscription WHERE subname = $1', [name]);
-  if (made.rowCount === 0) return;
-  const subscription = quoteIdentifier(name);
-  await client.query(`ALTER SUBSCRIPTION ${subscription} DISABLE`);
-  await client.query(`ALTER SUBSCRIPTION ${subscription} SET (slot_name = NONE)`);
-  await client.query(`DROP SUBSCRIPTION ${subscription}`);
 }
 
 async function createSubscription(client: pg.Client, wanted: Subscription): Promise<void> {

@@ -84,7 +84,7 @@ async function subscribeOnce(
         : refresh(client, name, connection),
     { statementTimeoutMs: CREATE_TIMEOUT_MS },
   );
-  await waitForCopies(cluster, leader, check);
+  await waitForCopies(cluster, { leader, name }, check);
   check();
   if (!whole) await cluster.keepGlobals(options.group, era);
   check();
@@ -217,7 +217,11 @@ async function refresh(client: pg.Client, name: string, connection: string): Pro
   await client.query(`ALTER SUBSCRIPTION ${subscription} REFRESH PUBLICATION`);
 }
 
-async function waitForCopies(cluster: Cluster, leader: string, check: () => void): Promise<void> {
+async function waitForCopies(
+  cluster: Cluster,
+  { leader, name }: { readonly leader: string; readonly name: string },
+  check: () => void,
+): Promise<void> {
   await waitUntil(
     cluster.services.clock,
     {
@@ -229,7 +233,10 @@ async function waitForCopies(cluster: Cluster, leader: string, check: () => void
       check();
       const result = await withAdmin(cluster.admin(leader), (client) =>
         client.query<{ waiting: string }>(
-          `SELECT count(*) AS waiting FROM pg_subscription_rel WHERE srsubstate <> 'r'`,
+          `SELECT count(*) AS waiting FROM pg_subscription_rel r
+           JOIN pg_subscription s ON s.oid = r.srsubid
+           WHERE s.subname = $1 AND r.srsubstate <> 'r'`,
+          [name],
         ),
       );
       return result.rows[0]?.waiting === '0' ? true : undefined;

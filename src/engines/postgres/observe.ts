@@ -15,6 +15,7 @@ import type {
   ObservedRange,
 } from '../snapshot.ts';
 import { coordinatorOf, type PreparedTransaction } from '../two-phase.ts';
+import type { Moves } from './ranges/moves.ts';
 import { preparedOn } from './two-phase.ts';
 
 interface NodeAnswer {
@@ -33,7 +34,7 @@ interface GroupAnswer {
   readonly inDoubt: InDoubt;
 }
 
-export async function observeCluster(cluster: Cluster): Promise<ClusterSnapshot> {
+export async function observeCluster(cluster: Cluster, moves: Moves): Promise<ClusterSnapshot> {
   const [nodes, groups] = await Promise.all([
     Promise.all([...cluster.nodes.values()].map((node) => observeNode(cluster, node))),
     Promise.all([...cluster.groups.values()].map((group) => askGroup(cluster, group))),
@@ -61,7 +62,16 @@ export async function observeCluster(cluster: Cluster): Promise<ClusterSnapshot>
         ...leadershipOf(cluster, group),
       })),
     ),
-    ranges: byName(groups.flatMap(({ group, answer }) => observedRanges(group, answer))),
+    ranges: byName(
+      groups
+        .flatMap(({ group, answer }) => observedRanges(group, answer))
+        // Of one that is on its way both groups have a row.
+        .filter(({ name, group }) => (cluster.placeOf(name) ?? group) === group)
+        .map((range) => ({ ...range, move: moves.of(range.name) })),
+    ),
+    unsettledMoves: Object.entries(cluster.moves)
+      .filter(([range]) => moves.of(range) === undefined)
+      .map(([range, { from, to }]) => ({ range, from, to })),
   });
 }
 

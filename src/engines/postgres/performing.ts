@@ -3,7 +3,8 @@
  * may be repeated after a crash in its middle.
  */
 import type pg from 'pg';
-import { unreachable } from '../../kernel/assert.ts';
+import { present, unreachable } from '../../kernel/assert.ts';
+import { MeridianError } from '../../kernel/errors.ts';
 import type { DesiredState, PerformOptions, StepOutcome } from '../engine.ts';
 import { withAdmin } from './admin.ts';
 import type { Cluster } from './cluster.ts';
@@ -17,6 +18,7 @@ import { openLeadership, rebuildNode, recoverGroup, switchOver } from './operati
 import { patiently } from './patience.ts';
 import type { PostgresAction } from './plan.ts';
 import { rehearse } from './rehearsal.ts';
+import type { Moves } from './ranges/moves.ts';
 import type { RangePlaces } from './routes.ts';
 import { stopStray } from './stray-server.ts';
 
@@ -24,6 +26,7 @@ export interface Performing {
   readonly cluster: Cluster;
   readonly sessions: LeaderSessions;
   readonly ranges: RangePlaces;
+  readonly moves: Moves;
   readonly desired: DesiredState;
   readonly options: PerformOptions;
 }
@@ -63,6 +66,12 @@ export async function performAction(
       return 'done';
     case 'subscribe-globals':
       return subscribeGlobals(cluster, { group: action.group, primaryGroup: desired.primaryGroup });
+    case 'move-range':
+      return on.moves.move(action.range, action.to, on.options);
+    case 'cancel-move':
+      return on.moves.cancel(action.range);
+    case 'settle-move':
+      return on.moves.settle(action.range);
     default:
       return unreachable(action);
   }
@@ -99,23 +108,48 @@ async function migrateDatabase({ cluster, desired }: Performing, group: string):
 
 async function prepareRange(
   on: Performing,
-  range: { readonly range: string; readonly group: string },
+  planned: { readonly range: string; readonly group: string },
 ): Promise<void> {
+  const { cluster, moves, desired } = on;
+  const { range } = planned;
+  const underWay = moves.of(range);
+  // One of an earlier life has been settled, and begins anew after this.
+  if (underWay !== undefined && !moves.waits(range)) {
+    throw new MeridianError(
+      'ERR_OPERATION_REFUSED',
+      `${range} is on its way to ${underWay.to}: its migrations wait for that`,
+      { remedy: 'Migrate again when the move has ended; `meridian status` shows it.' },
+    );
+  }
+  cluster.migrating.add(range);
+  try {
+    await migrateRange(on, range, cluster.placeOf(range) ?? planned.group);
+  } finally {
+    cluster.migrating.delete(range);
+  }
+  const { regionalMigrations, tables, tenantFence } = desired;
+  cluster.regional = { regionalMigrations, tables, tenantFence };
+  cluster.services.onRoutes();
+  moves.resume(range);
+}
+
+async function migrateRange(on: Performing, range: string, group: string): Promise<void> {
   const { cluster, ranges, desired } = on;
-  await cluster.placeRange(range.range, range.group);
-  await onLeader(cluster, range.group, async (client) => {
-    await ensureRange(client, range.range);
-    await applyMigrations(client, rangeTarget(range.range, fenceOf(desired)), {
+  await cluster.placeRange(range, group);
+  await onLeader(cluster, group, async (client) => {
+    await ensureRange(client, range);
+    await applyMigrations(client, rangeTarget(range, fenceOf(desired)), {
       files: desired.regionalMigrations,
       services: cluster.services,
     });
-    const row = await client.query<{ epoch: string }>(
-      'SELECT epoch FROM meridian.range WHERE name = $1',
-      [range.range],
+    const { rows } = await client.query<{ epoch: string; origins: string }>(
+      'SELECT epoch, origins FROM meridian.range WHERE name = $1',
+      [range],
     );
-    ranges.set(range.range, { group: range.group, epoch: Number(row.rows[0]?.epoch) });
+    const row = present(rows[0], `the row of ${range}`);
+    const origins = row.origins === '' ? undefined : row.origins;
+    ranges.set(range, { group, epoch: Number(row.epoch), origins });
   });
-  cluster.services.onRoutes();
 }
 
 function onLeader<T>(

@@ -40,6 +40,16 @@ export interface StoredCluster {
   readonly primaryGroup?: string;
   /** Range → the group that holds its rows; written before the range is made. */
   readonly ranges?: Readonly<Record<string, string>>;
+  /** Range → the group that it is declared in, where it was moved to another since. */
+  readonly movedFrom?: Readonly<Record<string, string>>;
+  /** Moves that have not ended. */
+  readonly moves?: Readonly<Record<string, StoredMove>>;
+}
+
+/** Which of both has the range is in the databases alone: see ranges/move-machine.ts. */
+export interface StoredMove {
+  readonly from: string;
+  readonly to: string;
 }
 
 /** Throws ERR_ENGINE_UNSUPPORTED naming the first thing that would have to move. */
@@ -53,12 +63,12 @@ export function checkPlaces(
     if (spec === undefined) throw refused(`group ${name} would be left out`);
     checkNodes(group, spec);
   }
-  const { primaryGroup, ranges = {} } = stored;
+  const { primaryGroup, ranges = {}, movedFrom = {} } = stored;
   if (primaryGroup !== undefined && primaryGroup !== desired.primaryGroup) {
     throw refused(`the global tables would move from ${primaryGroup} to ${desired.primaryGroup}`);
   }
   for (const { name, group } of desired.ranges) {
-    const at = ranges[name];
+    const at = movedFrom[name] ?? ranges[name];
     if (at !== undefined && at !== group) {
       throw refused(`range ${name} would move from ${at} to ${group}`);
     }

@@ -4,7 +4,7 @@
  */
 import { MeridianError } from '../../kernel/errors.ts';
 import type { EngineStep, Wanted } from '../engine.ts';
-import type { ClusterSnapshot, ObservedGroup } from '../snapshot.ts';
+import type { ClusterSnapshot, ObservedGroup, ObservedRange } from '../snapshot.ts';
 import type { PostgresAction } from './plan.ts';
 
 interface Step extends EngineStep {
@@ -18,6 +18,8 @@ export function planWanted(wanted: Wanted, observed: ClusterSnapshot): Step[] {
     ),
     ...(wanted.rebuild ?? []).map((node) => rebuildStep(node, observed)),
     ...(wanted.recover ?? []).map((group) => recoverStep(groupIn(observed, group))),
+    ...Object.entries(wanted.moves ?? {}).flatMap(([range, to]) => moveSteps(range, to, observed)),
+    ...(wanted.cancelMoves ?? []).map((range) => cancelStep(rangeIn(observed, range))),
   ];
 }
 
@@ -26,6 +28,52 @@ function groupIn(observed: ClusterSnapshot, name: string): ObservedGroup {
   if (group !== undefined) return group;
   const known = Object.keys(observed.groups).join(', ');
   throw refused(`there is no group ${name}; there are ${known}`);
+}
+
+function rangeIn(observed: ClusterSnapshot, name: string): ObservedRange {
+  const range = observed.ranges[name];
+  if (range !== undefined) return range;
+  const known = Object.keys(observed.ranges).sort().join(', ');
+  throw refused(`there is no range ${name} that can be seen now; there are ${known}`);
+}
+
+function moveSteps(name: string, to: string, observed: ClusterSnapshot): Step[] {
+  const range = rangeIn(observed, name);
+  const target = groupIn(observed, to);
+  const source = groupIn(observed, range.group);
+  if (range.move !== undefined) {
+    throw refused(`${name} is being moved to ${range.move.to} already`);
+  }
+  if (range.group === to) return [];
+  for (const { open, name: group } of [source, target]) {
+    if (!open) throw refused(`${group} is not open`);
+  }
+  if (!Object.values(observed.ranges).some((one) => one.group === range.group && one !== range)) {
+    throw refused(
+      `${name} is the only range of ${range.group}: accounts could not be created there any more`,
+      'Declare more ranges (`rangesPerRegion`) on a new installation.',
+    );
+  }
+  return [
+    {
+      id: `move-range:${name}:${to}`,
+      summary: `move ${name} from ${range.group} to ${to}`,
+      effect: 'data-movement',
+      after: [],
+      action: { kind: 'move-range', range: name, to },
+    },
+  ];
+}
+
+function cancelStep({ name, move }: ObservedRange): Step {
+  if (move === undefined) throw refused(`${name} is not being moved`);
+  return {
+    id: `cancel-move:${name}`,
+    summary: `leave ${name} in ${move.from}`,
+    effect: 'metadata',
+    after: [],
+    action: { kind: 'cancel-move', range: name },
+  };
 }
 
 function switchoverSteps(group: ObservedGroup, to: string, observed: ClusterSnapshot): Step[] {
@@ -78,6 +126,6 @@ function recoverStep(group: ObservedGroup): Step {
   };
 }
 
-function refused(why: string): MeridianError {
-  return new MeridianError('ERR_OPERATION_REFUSED', why);
+function refused(why: string, remedy?: string): MeridianError {
+  return new MeridianError('ERR_OPERATION_REFUSED', why, remedy === undefined ? {} : { remedy });
 }

@@ -31,7 +31,10 @@ export type PostgresAction =
   | { readonly kind: 'rehearse-migrations' }
   | { readonly kind: 'migrate-database'; readonly group: string }
   | { readonly kind: 'prepare-range'; readonly range: string; readonly group: string }
-  | { readonly kind: 'subscribe-globals'; readonly group: string };
+  | { readonly kind: 'subscribe-globals'; readonly group: string }
+  | { readonly kind: 'move-range'; readonly range: string; readonly to: string }
+  | { readonly kind: 'cancel-move'; readonly range: string }
+  | { readonly kind: 'settle-move'; readonly range: string };
 
 interface Step extends EngineStep {
   readonly action: PostgresAction;
@@ -116,6 +119,13 @@ function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
   const migrating = desired.groups
     .filter((group) => migrationsPending(observed.groups[group.name], desired.databaseMigrations))
     .map((group): Step => migrateStep(group.name, desired));
+  const settling = (observed.unsettledMoves ?? []).map(({ range, from, to }): Step => ({
+    id: `settle-move:${range}`,
+    summary: `find out whether ${range} is in ${from} or in ${to}`,
+    effect: 'metadata',
+    after: [`open-group:${from}`, `open-group:${to}`],
+    action: { kind: 'settle-move', range },
+  }));
   const ranges = desired.ranges
     .filter((range) => {
       const seen = observed.ranges[range.name];
@@ -127,6 +137,7 @@ function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
       effect: 'lock',
       after: [
         ...[REHEARSAL, `open-group:${range.group}`, `migrate-database:${range.group}`],
+        ...afterSettling(observed, range.name),
         ...oneByOne(observed, range.name, all[index - 1]?.name),
       ],
       action: { kind: 'prepare-range', range: range.name, group: range.group },
@@ -157,7 +168,17 @@ function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
             action: { kind: 'rehearse-migrations' },
           },
         ];
-  return [...rehearsal, ...migrating, ...ranges, ...subscriptions];
+  return [...rehearsal, ...migrating, ...settling, ...ranges, ...subscriptions];
+}
+
+/** It may turn out to be in the other group, whose database must be ready for it too. */
+function afterSettling({ unsettledMoves = [] }: ClusterSnapshot, range: string): string[] {
+  const move = unsettledMoves.find((one) => one.range === range);
+  if (move === undefined) return [];
+  return [
+    `settle-move:${range}`,
+    ...[move.from, move.to].map((group) => `migrate-database:${group}`),
+  ];
 }
 
 /**

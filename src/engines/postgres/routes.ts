@@ -2,7 +2,7 @@
 import type { EngineRoutes } from '../engine.ts';
 import type { Cluster } from './cluster.ts';
 
-export type RangePlaces = Map<string, { readonly group: string; readonly epoch: number }>;
+export type RangePlaces = Map<string, EngineRoutes['ranges'][string]>;
 
 export function routesOf(cluster: Cluster, ranges: RangePlaces): EngineRoutes {
   return {

@@ -10,6 +10,7 @@ import { DECISION_V2 } from './schema-decision.ts';
 import { FENCE_V2 } from './schema-fence.ts';
 import { IDEMPOTENCY_V2 } from './schema-idempotency.ts';
 import { LEASE_V3 } from './schema-lease.ts';
+import { MOVE_V4 } from './schema-move.ts';
 
 export interface SchemaUpgrade {
   /** The version that it leads to. */
@@ -21,6 +22,7 @@ export interface SchemaUpgrade {
 export const SCHEMA_UPGRADES: readonly SchemaUpgrade[] = [
   { version: 2, statements: [ADMISSION_V2, FENCE_V2, DECISION_V2, IDEMPOTENCY_V2].join('\n') },
   { version: 3, statements: LEASE_V3 },
+  { version: 4, statements: MOVE_V4 },
 ];
 
 /** What this release writes; data of a later version is refused. */
