@@ -43,7 +43,12 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
     letGoOfComparison(moving);
     const state = await sourceState(moving);
     if (state === 'open') return 'source-owns';
-    return (await claimFromTarget(moving)) === 'open' ? 'target-owns' : 'source-owns';
+    if ((await claimFromTarget(moving)) === 'open') return 'target-owns';
+    if (state === 'closed') return 'source-owns';
+    throw new MeridianError(
+      'ERR_ENGINE_UNAVAILABLE',
+      `neither ${moving.from} nor ${moving.to} has ${moving.range}: a recovery by force has lost it`,
+    );
   },
 
   clearing: async (moving) => {

@@ -225,6 +225,17 @@ async function withdrawOn(client: pg.Client, range: string): Promise<void> {
      WHERE starts_with(slot_name, $1) AND NOT active`,
     [slotPrefix(range)],
   );
+  // It would keep its log for ever: whoever is hard to end is waited for.
+  const slots = await client.query(
+    'SELECT FROM pg_replication_slots WHERE starts_with(slot_name, $1)',
+    [slotPrefix(range)],
+  );
+  if (slots.rowCount !== 0) {
+    throw new MeridianError(
+      'ERR_ENGINE_UNAVAILABLE',
+      `a slot of the move of ${range} is still used`,
+    );
+  }
   await client.query('DELETE FROM meridian.move_marker WHERE range = $1', [range]);
   const there = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [range]);
   if (there.rowCount === 0) return;
