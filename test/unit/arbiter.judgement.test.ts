@@ -10,6 +10,7 @@ import {
   type NodeFacts,
 } from '../../src/engines/postgres/arbiter/node-judgement.ts';
 import {
+  afterOpening,
   beatTimeoutMs,
   judgePulse,
   newPulse,
@@ -87,8 +88,16 @@ describe('patience with a leader', () => {
       patienceAfter({ openedAtMs: 1_000, patience }, 1_000 + afterMs);
     assert.deepEqual([suspected(1, 900), suspected(2, 900), suspected(4, 900)], [2, 4, 4]);
     assert.deepEqual([suspected(1, 60_000), suspected(4, 60_000)], [1, 1]);
+    const atOnce = { planned: false, nowMs: 1_000 };
+    assert.deepEqual(afterOpening({ patience: 2 }, atOnce), { patience: 2, openedAtMs: 1_000 });
     const waits = (patience: number): number => beatTimeoutMs({ patience, usual: undefined });
     assert.deepEqual([waits(1), waits(2), waits(4)], [2_000, 4_000, 8_000]);
+  });
+
+  test('does not grow after a planned change: whoever fails just then is succeeded without delay', () => {
+    const opened = afterOpening({ patience: 4 }, { planned: true, nowMs: 1_000 });
+    assert.equal(opened.patience, 1);
+    assert.equal(patienceAfter(opened, 1_900), 1);
   });
 });
 

@@ -16,7 +16,7 @@ const TIMEOUT_MIN_MS = 700;
 const TIMEOUT_MAX_MS = 2_000;
 const TIMEOUT_FACTOR = 4;
 const MISSES_MAX = 2;
-/** A leader that is suspected again so soon after it was opened is waited for twice as long from then on. */
+/** A leader that is suspected so soon after it took over is waited for twice as long from then on. */
 const SETTLED_MS = 10_000;
 const PATIENCE_MAX = 4;
 /** Standbys reconnect within a second or two after anything that is none of the leader's doing. */
@@ -30,8 +30,8 @@ export interface Pulse {
   aloneSinceMs: number | undefined;
   /** What beats took lately, with their deviation from it; of this leader or of another. */
   usual: Usual | undefined;
-  /** Monotonic; when clients were let in the last time. */
-  openedAtMs: number;
+  /** Monotonic; when clients were let in the last time, unless that was part of a planned change. */
+  openedAtMs: number | undefined;
   /**
    * What the wait for a beat is multiplied by: 1, and more after suspicions in a row. On a machine that is
    * short of processor time, or with everybody who waited coming in at once, a leader may be as slow as it
@@ -47,7 +47,7 @@ export interface Usual {
 }
 
 export function newPulse(): Pulse {
-  return { misses: 0, aloneSinceMs: undefined, usual: undefined, openedAtMs: 0, patience: 1 };
+  return { misses: 0, aloneSinceMs: undefined, usual: undefined, openedAtMs: undefined, patience: 1 };
 }
 
 /** How patient to be from now on with a leader, or its successor, that is suspected now. */
@@ -55,7 +55,19 @@ export function patienceAfter(
   { openedAtMs, patience }: Pick<Pulse, 'openedAtMs' | 'patience'>,
   nowMs: number,
 ): number {
-  return nowMs - openedAtMs < SETTLED_MS ? Math.min(2 * patience, PATIENCE_MAX) : 1;
+  const soon = openedAtMs !== undefined && nowMs - openedAtMs < SETTLED_MS;
+  return soon ? Math.min(2 * patience, PATIENCE_MAX) : 1;
+}
+
+/**
+ * Once clients are let in. After a planned change the next suspicion is the first one: no server was slow
+ * to answer, or the change would have been given up, and hardly anybody has waited.
+ */
+export function afterOpening(
+  { patience }: Pick<Pulse, 'patience'>,
+  { planned, nowMs }: { readonly planned: boolean; readonly nowMs: number },
+): Pick<Pulse, 'openedAtMs' | 'patience'> {
+  return planned ? { openedAtMs: undefined, patience: 1 } : { openedAtMs: nowMs, patience };
 }
 
 /** With another beat that was answered. */

@@ -10,7 +10,7 @@ import { settleFollowers } from './following.ts';
 import type { GroupEvent } from './group-machine.ts';
 import { reopened } from './lease.ts';
 import type { Leading } from './leading.ts';
-import { judgePulse, patienceAfter } from './pulse.ts';
+import { afterOpening, judgePulse, patienceAfter } from './pulse.ts';
 import { reloadRole } from './role-files.ts';
 
 /** A safety net: whatever matters rings the bell. */
@@ -36,7 +36,8 @@ export async function openAgain(of: Leading): Promise<GroupEvent> {
   };
   of.detail = `waits for a second voter to confirm that ${group.leader} leads`;
   await Promise.race([openGroup(cluster, name), gone()]);
-  group.pulse.openedAtMs = clock.monotonicMs();
+  const planned = of.cause === 'switchover' && of.previous !== group.leader;
+  Object.assign(group.pulse, afterOpening(group.pulse, { planned, nowMs: clock.monotonicMs() }));
   await cluster.confirm(name);
   if (of.previous !== undefined && of.previous !== group.leader) repointGlobals(cluster, name);
   recordChange(of);
