@@ -137,7 +137,8 @@ export async function rebuilt(stand: Stand, name: string): Promise<Rebuilt> {
     { kind: 'rebuild', node: node.name },
     {
       onEvent: (event) => {
-        if (event.kind === 'progress') bytes = Math.max(bytes, event.totalBytes ?? 0);
+        if (event.kind === 'progress' && 'totalBytes' in event)
+          bytes = Math.max(bytes, event.totalBytes ?? 0);
       },
     },
   );

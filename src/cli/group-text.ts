@@ -1,5 +1,11 @@
 /** Who leads each group, by what right, and what is being done to it, as a person reads it. Pure. */
-import type { GroupStatus, LeaderChangeStatus, MoveStatus, NodeStatus } from '../control/status.ts';
+import type {
+  GroupStatus,
+  LeaderChangeStatus,
+  MoveStatus,
+  NodeStatus,
+  TransferStatus,
+} from '../control/status.ts';
 import { formatDuration } from './duration.ts';
 import { formatBytes, formatTable, type Column } from './output.ts';
 
@@ -19,15 +25,20 @@ export function leaseLines(groups: readonly GroupStatus[]): string[] {
   return told ? formatTable(groups, LEASES) : [];
 }
 
-/** For each group that something is done to, that waits or is not at home; each move; each replica under repair. */
+/**
+ * For each group that something is done to, that waits or is not at home; each move and transfer; each
+ * replica under repair.
+ */
 export function underWayLines(
   groups: readonly GroupStatus[],
   nodes: readonly NodeStatus[],
+  transfers: readonly TransferStatus[] = [],
 ): string[] {
   return [
     ...groups.flatMap(operationLines),
     ...groups.flatMap(recoveredLines),
     ...groups.flatMap(({ moves }) => moves.flatMap(moveLines)),
+    ...transfers.flatMap(transferLines),
     ...nodes.flatMap(repairLine),
   ];
 }
@@ -49,6 +60,23 @@ function moveLines(move: MoveStatus): string[] {
     `${range}: moving from ${from} to ${to}, ${phase}${copied}${again}, for ${formatDuration(move.forMs)}`,
     ...(detail === '' ? [] : [`  the last attempt failed: ${detail}`]),
   ];
+}
+
+function transferLines(transfer: TransferStatus): string[] {
+  const { number, kind, what, phase, cancelled, detail } = transfer;
+  const how = cancelled ? `${kind}, cancelled` : kind;
+  return [
+    `transfer ${number} (${how}): ${accountsText(transfer)} ${what}, ${phase}, for ${formatDuration(transfer.forMs)}`,
+    ...(detail === '' ? [] : [`  the last try failed: ${detail}`]),
+  ];
+}
+
+/** "120 of 500 accounts" */
+export function accountsText(progress: {
+  readonly doneAccounts: number;
+  readonly totalAccounts: number;
+}): string {
+  return `${String(progress.doneAccounts)} of ${String(progress.totalAccounts)} accounts`;
 }
 
 function operationLines({ name, operation }: GroupStatus): string[] {

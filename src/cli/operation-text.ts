@@ -4,7 +4,7 @@
  */
 import type { OperationEvent } from '../control/operation.ts';
 import { formatDuration } from './duration.ts';
-import { progressText } from './group-text.ts';
+import { accountsText, progressText } from './group-text.ts';
 
 type Progress = Extract<OperationEvent, { kind: 'progress' }>;
 
@@ -23,17 +23,15 @@ export class OperationText {
       case 'phase':
         return `  ${event.phase}  after ${formatDuration(event.atMs)}`;
       case 'progress':
-        return this.#isNews(event) ? `  ${event.what}: ${progressText(event)}` : undefined;
+        return this.#isNews(event) ? `  ${event.what}: ${textOf(event)}` : undefined;
       case 'ended':
         return `Done in ${formatDuration(event.tookMs)}.`;
     }
   }
 
-  #isNews({ what, doneBytes, totalBytes }: Progress): boolean {
-    const steps =
-      totalBytes === null || totalBytes <= 0
-        ? Math.floor(doneBytes / UNKNOWN_WHOLE_BYTES)
-        : Math.floor((doneBytes / totalBytes) * 10);
+  #isNews(progress: Progress): boolean {
+    const { what } = progress;
+    const steps = stepsOf(progress);
     // Another step, or one that began anew.
     if (what !== this.#what || steps < this.#told) this.#told = 0;
     this.#what = what;
@@ -41,4 +39,20 @@ export class OperationText {
     this.#told = steps;
     return true;
   }
+}
+
+function textOf(progress: Progress): string {
+  return 'doneAccounts' in progress ? accountsText(progress) : progressText(progress);
+}
+
+function stepsOf(progress: Progress): number {
+  if ('doneAccounts' in progress) return tenths(progress.doneAccounts, progress.totalAccounts);
+  const { doneBytes, totalBytes } = progress;
+  return totalBytes === null || totalBytes <= 0
+    ? Math.floor(doneBytes / UNKNOWN_WHOLE_BYTES)
+    : tenths(doneBytes, totalBytes);
+}
+
+function tenths(done: number, total: number): number {
+  return Math.floor((done / total) * 10);
 }

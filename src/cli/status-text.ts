@@ -102,7 +102,7 @@ export function statusText(report: StatusReport): string {
     [...formatTable(regionLines(report), REGIONS), '* primary region'],
     [
       ...formatTable(report.groups, GROUPS),
-      ...underWayLines(report.groups, report.nodes),
+      ...underWayLines(report.groups, report.nodes, report.transfers),
       ...inDoubtLines(report.groups),
     ],
     leaseLines(report.groups),

@@ -46,7 +46,7 @@ export async function createAccount(
 function pickRange(services: AttemptServices, region: string): string {
   const { view } = services.control;
   const ranges = Object.values(view.ranges).filter(
-    (range) => view.groups[range.group]?.homeRegion === region,
+    (range) => range.made !== true && view.groups[range.group]?.homeRegion === region,
   );
   const chosen = ranges[services.random.below(Math.max(1, ranges.length))];
   if (chosen !== undefined) return chosen.name;

@@ -5,7 +5,7 @@
 import type { SessionTarget } from '../engines/connector.ts';
 import { isMeridianError, MeridianError } from '../kernel/errors.ts';
 import { backoffMs } from '../kernel/retry.ts';
-import type { RoutingView } from '../topology/routing.ts';
+import type { AccountId, RangeName, RoutingView } from '../topology/routing.ts';
 import type { Committed } from './api.ts';
 import { startDeadline, type Deadline } from './deadline.ts';
 import { leads } from './leadership.ts';
@@ -18,7 +18,7 @@ import {
 } from './one-attempt.ts';
 import { judge, type Verdict } from './retry-policy.ts';
 import { outOfTime, untilNews } from './waiting.ts';
-import type { AttemptServices, CrossGroupRoute, Work } from './work.ts';
+import type { AttemptServices, CrossGroupRoute, Hints, Work } from './work.ts';
 
 type Route = SessionTarget | CrossGroupRoute;
 
@@ -53,7 +53,7 @@ class Attempts<T> {
   readonly #work: Work<T>;
   readonly #deadline: Deadline;
   readonly #state: KeyState | undefined;
-  readonly #hints: { fresh: boolean; leader: boolean; readonly deadline: Deadline };
+  readonly #hints: { fresh: boolean; leader: boolean } & Pick<Hints, 'departed' | 'deadline'>;
   readonly #retriesMax: number;
   #attempt = 0;
   /** Failures that count towards `retriesMax`. */
@@ -61,6 +61,7 @@ class Attempts<T> {
   /** Others, which are waited out. */
   #waits = 0;
   #stale = 0;
+  #redirects = 0;
   #last: MeridianError | undefined;
 
   constructor(
@@ -72,7 +73,10 @@ class Attempts<T> {
     this.#work = work;
     this.#deadline = call.deadline;
     this.#state = call.state;
-    this.#hints = { fresh: false, leader: false, deadline: call.deadline };
+    this.#hints = {
+      ...{ fresh: false, leader: false, departed: new Map() },
+      deadline: call.deadline,
+    };
     this.#retriesMax = work.retriesMax ?? services.limits.retriesMax;
   }
 
@@ -124,6 +128,7 @@ class Attempts<T> {
     const verdict = judge({
       ...{ error: failure, conflicts: this.#conflicts, retriesMax: this.#retriesMax },
       replica: replica?.role,
+      redirects: this.#redirects,
       keyed: state !== undefined,
       unresolved: state?.doubt !== undefined || waitsForKey(state, failure),
     });
@@ -133,6 +138,11 @@ class Attempts<T> {
     if (replica !== undefined && failure.code === 'ERR_ENGINE_UNAVAILABLE') {
       if (failure.details['silent'] === true) counters.add('replicasSilent');
       this.#services.avoided.note(replica.node);
+    }
+    if (verdict.kind === 'redirected') {
+      this.#redirects += 1;
+      const { account, into } = failure.details['departed'] as Departed;
+      this.#hints.departed.set(account, into);
     }
     this.#hints.leader ||= verdict.kind === 'use-leader';
     this.#hints.fresh = this.#directoryInDoubt(failure, route, replica !== undefined);
@@ -205,6 +215,11 @@ class Attempts<T> {
       { cause: failure, details: { lastCode: failure.code } },
     );
   }
+}
+
+interface Departed {
+  readonly account: AccountId;
+  readonly into: RangeName;
 }
 
 function leaderlessGroup(failure: MeridianError | undefined): string | undefined {

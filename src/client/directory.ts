@@ -34,17 +34,23 @@ export class Directory {
 
   async locate(id: AccountId, options: LocateOptions = {}): Promise<AccountHome> {
     checkAccountId(id);
-    const range =
-      (options.fresh === true
+    const known =
+      options.fresh === true
         ? undefined
-        : (this.#ranges.get(id) ?? (await this.#nearby(id, options)))) ??
-      (await this.#ask(id, 'primary', options));
+        : (this.#routed(this.#ranges.get(id)) ?? this.#routed(await this.#nearby(id, options)));
+    const range = known ?? (await this.#ask(id, 'primary', options));
     if (range === undefined) {
       this.#ranges.delete(id);
       throw new MeridianError('ERR_ACCOUNT_NOT_FOUND', 'there is no such account');
     }
     this.#ranges.set(id, range);
     return homeOf(this.#services.control.view, id, range);
+  }
+
+  /** A range that no route leads to is one that is gone: the answer is old. */
+  #routed(range: string | undefined): string | undefined {
+    const { ranges } = this.#services.control.view;
+    return range !== undefined && Object.hasOwn(ranges, range) ? range : undefined;
   }
 
   remember(id: AccountId, range: string): void {

@@ -16,7 +16,12 @@ export type Verdict =
   /** Run again by the newest route, once there is a newer view or after a jittered wait. */
   | { readonly kind: 'await-route' }
   /** A replica could not serve it: the leader can. */
-  | { readonly kind: 'use-leader' };
+  | { readonly kind: 'use-leader' }
+  /** The account is in another range: there, and at once. */
+  | { readonly kind: 'redirected' };
+
+/** There is one redirection for each time that an account has moved; copies that lag may add some. */
+const REDIRECTS_MAX = 8;
 
 export interface AttemptFacts {
   readonly error: MeridianError;
@@ -25,6 +30,8 @@ export interface AttemptFacts {
   readonly retriesMax: number;
   /** The attempt was a read that any replica may serve, and went to this one; undefined: it was not. */
   readonly replica: 'leader' | 'follower' | undefined;
+  /** How often the call was sent to another range already. */
+  readonly redirects: number;
   /** It has an idempotency key: to repeat it can't do it twice. */
   readonly keyed: boolean;
   /** An earlier attempt may have been committed: the deadline alone ends the search for the answer. */
@@ -35,6 +42,9 @@ export function judge(facts: AttemptFacts): Verdict {
   const { error, replica } = facts;
   if (error.outcome === 'unknown') {
     return facts.keyed ? { kind: 'await-route' } : { kind: 'give-up', why: 'final' };
+  }
+  if (error.details['departed'] !== undefined && facts.redirects < REDIRECTS_MAX) {
+    return { kind: 'redirected' };
   }
   if (replica !== undefined && isReplicasFault(error, replica)) return { kind: 'use-leader' };
   switch (error.code) {

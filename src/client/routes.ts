@@ -121,8 +121,11 @@ export function globalWriteRoute(view: RoutingView): SessionTarget {
 
 function locateFor(id: AccountId, directory: Directory, hints: Hints): Promise<AccountHome> {
   const { signal } = hints.deadline;
+  const into = hints.departed.get(id);
+  hints.departed.delete(id);
+  if (into !== undefined) directory.remember(id, into);
   return directory.locate(id, {
-    fresh: hints.fresh,
+    fresh: hints.fresh && into === undefined,
     signal,
     timeoutMs: hints.deadline.remainingMs(),
   });

@@ -3,7 +3,7 @@ import type { ControlSubscription } from '../control/subscription.ts';
 import type { Connector, SessionTarget, StatementLimits } from '../engines/connector.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
-import type { RoutingView } from '../topology/routing.ts';
+import type { AccountId, RangeName, RoutingView } from '../topology/routing.ts';
 import type { Avoided } from './avoided.ts';
 import type { Counters } from './counters.ts';
 import type { CrossGroupServices } from './cross-group.ts';
@@ -41,6 +41,8 @@ export interface Hints {
   readonly fresh: boolean;
   /** A replica could not serve it. */
   readonly leader: boolean;
+  /** Accounts that were refused because they are in another range now, and in which; taken out once used. */
+  readonly departed: Map<AccountId, RangeName>;
   readonly deadline: Deadline;
 }
 

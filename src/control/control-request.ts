@@ -62,17 +62,20 @@ export function placed(asked: Subscriber, hello: FeedHello): Subscriber {
   return { ...asked, zone };
 }
 
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(
+  request: IncomingMessage,
+  maxBytes = REQUEST_BODY_MAX_BYTES,
+): Promise<string> {
   const chunks: Buffer[] = [];
   let length = 0;
   // Left open when the loop is left: the refusal must still be written.
   const body = request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > REQUEST_BODY_MAX_BYTES) {
+    if (length > maxBytes) {
       throw new MeridianError(
         'ERR_CONTROL_REQUEST',
-        `the body is longer than ${String(REQUEST_BODY_MAX_BYTES)} bytes`,
+        `the body is longer than ${String(maxBytes)} bytes`,
       );
     }
     chunks.push(chunk);

@@ -125,7 +125,15 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
       version: count,
       primaryGroup: text,
       groups: record(group),
-      ranges: record(fields({ name: text, group: text, epoch: count, origins: optional(token) })),
+      ranges: record(
+        fields({
+          name: text,
+          group: text,
+          epoch: count,
+          origins: optional(token),
+          made: optional(flag),
+        }),
+      ),
       appServers: list(
         fields({
           ...{ name: text, instance: text, locality, address, ready: flag },

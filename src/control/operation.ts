@@ -21,19 +21,30 @@ export type OperationRequest =
   /** A range goes to another group, named by its name or by its home region. */
   | { readonly kind: 'move'; readonly range: string; readonly to: string }
   /** Its move ends: it stays where it was. */
-  | { readonly kind: 'cancel-move'; readonly range: string };
+  | { readonly kind: 'cancel-move'; readonly range: string }
+  /** Accounts of a range get one of their own, in the same group. */
+  | { readonly kind: 'split'; readonly range: string; readonly accounts: readonly string[] }
+  /** A range that was made so goes into another one of its group. */
+  | { readonly kind: 'merge'; readonly range: string; readonly into: string }
+  /** Accounts go to another group, named by its name or by its home region, wherever they are. */
+  | { readonly kind: 'rehome'; readonly accounts: readonly string[]; readonly to: string }
+  /** A split, merge or re-homing ends: what has not arrived goes back. */
+  | { readonly kind: 'cancel-transfer'; readonly number: string };
+
+/** In bytes, or in accounts. */
+export type OperationProgress =
+  | { readonly doneBytes: number; readonly totalBytes: number | null }
+  | { readonly doneAccounts: number; readonly totalAccounts: number };
 
 export type OperationEvent =
   | { readonly kind: 'begun'; readonly summary: string }
   /** `atMs`: since it was begun. */
   | { readonly kind: 'phase'; readonly phase: string; readonly atMs: number }
-  | {
+  | ({
       readonly kind: 'progress';
       /** The step that it is the progress of. */
       readonly what: string;
-      readonly doneBytes: number;
-      readonly totalBytes: number | null;
-    }
+    } & OperationProgress)
   | { readonly kind: 'ended'; readonly summary: string; readonly tookMs: number };
 
 export interface OperationOptions {
@@ -43,6 +54,8 @@ export interface OperationOptions {
 }
 
 const NAME_LENGTH_MAX = 128;
+/** What one request may be about; larger plans are several. */
+export const OPERATION_ACCOUNTS_MAX = 20_000;
 
 /** Throws ERR_CONTROL_REQUEST. */
 export function parseOperation(body: string): OperationRequest {
@@ -52,7 +65,8 @@ export function parseOperation(body: string): OperationRequest {
   } catch {
     // Refused below, like any other wrong shape.
   }
-  const { kind, group, node, range, to, region, zone, acceptLoss } = asked ?? {};
+  const { kind, group, node, range, to, into, region, zone, accounts, number, acceptLoss } =
+    asked ?? {};
   switch (kind) {
     case 'switchover': {
       if (!isName(group) || ![to, region, zone].every(isNameOrNone)) throw unreadable();
@@ -75,6 +89,18 @@ export function parseOperation(body: string): OperationRequest {
     case 'cancel-move':
       if (!isName(range)) throw unreadable();
       return { kind, range };
+    case 'split':
+      if (!isName(range) || !areAccounts(accounts)) throw unreadable();
+      return { kind, range, accounts };
+    case 'merge':
+      if (!isName(range) || !isName(into)) throw unreadable();
+      return { kind, range, into };
+    case 'rehome':
+      if (!isName(to) || !areAccounts(accounts)) throw unreadable();
+      return { kind, accounts, to };
+    case 'cancel-transfer':
+      if (!isName(number)) throw unreadable();
+      return { kind, number };
     default:
       throw unreadable();
   }
@@ -85,6 +111,12 @@ function isName(value: unknown): value is string {
   return (
     typeof value === 'string' && value.length <= NAME_LENGTH_MAX && /^[\x21-\x7e]+$/.test(value)
   );
+}
+
+function areAccounts(value: unknown): value is readonly string[] {
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isName)) return false;
+  if (value.length <= OPERATION_ACCOUNTS_MAX) return true;
+  throw unreadable(`at most ${String(OPERATION_ACCOUNTS_MAX)} accounts are named at a time`);
 }
 
 function isNameOrNone(value: unknown): boolean {

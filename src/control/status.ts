@@ -73,6 +73,24 @@ export interface MoveStatus {
   readonly forMs: number;
 }
 
+/** Accounts on their way to other ranges. */
+export interface TransferStatus {
+  /** What `meridian rehome --cancel` takes. */
+  readonly number: string;
+  readonly kind: 'split' | 'merge' | 'rehome';
+  /** "r0001 into s0002", "to eu-west-1" */
+  readonly what: string;
+  readonly totalAccounts: number;
+  readonly doneAccounts: number;
+  /** "carry", "move", "remove" */
+  readonly phase: string;
+  /** What has not arrived is being put back. */
+  readonly cancelled: boolean;
+  /** Why the last try has failed; '' when none has. */
+  readonly detail: string;
+  readonly forMs: number;
+}
+
 export interface RecoveredVoters {
   readonly names: readonly string[];
   /** "meridian switchover us-east-1 --region us-east" */
@@ -138,6 +156,7 @@ export interface StatusReport {
   readonly nodes: readonly NodeStatus[];
   readonly gateways: readonly ProcessStatus[];
   readonly appServers: readonly ProcessStatus[];
+  readonly transfers: readonly TransferStatus[];
   /** Faults on purpose that are in force. */
   readonly faults: readonly ChaosFault[];
   readonly supervisorPid: number;

@@ -14,7 +14,7 @@ import type { MigrationFile } from '../migrations/files.ts';
 import type { GroupSpec, NodeName } from '../topology/node.ts';
 import type { TableLocality } from '../topology/locality.ts';
 import type { Position, GroupName, Token } from '../topology/position.ts';
-import type { Address, RangeName } from '../topology/routing.ts';
+import type { AccountId, Address, RangeName } from '../topology/routing.ts';
 import type { Locality } from '../topology/region.ts';
 import type { EngineCapabilities } from './capabilities.ts';
 import type { Connector, ConnectorServices } from './connector.ts';
@@ -101,7 +101,27 @@ export interface Wanted {
   readonly moves?: Readonly<Record<RangeName, GroupName>>;
   /** Ranges whose moves shall end: undone, or finished where that is not possible any more. */
   readonly cancelMoves?: readonly RangeName[];
+  /** Accounts that shall be in other ranges. */
+  readonly transfers?: readonly WantedTransfer[];
+  /** Numbers of transfers that shall end: undone as far as that is possible. */
+  readonly cancelTransfers?: readonly string[];
 }
+
+export type WantedTransfer =
+  /** Into a new range of the same group. */
+  | {
+      readonly kind: 'split';
+      readonly from: RangeName;
+      readonly accounts: readonly AccountId[];
+    }
+  /** All of a range that a split has made, into another one of its group; the empty one goes. */
+  | { readonly kind: 'merge'; readonly from: RangeName; readonly into: RangeName }
+  /** To another group, from wherever they are. */
+  | {
+      readonly kind: 'rehome';
+      readonly accounts: readonly AccountId[];
+      readonly to: GroupName;
+    };
 
 export interface EngineStep {
   /** Stable: equal situations give equal ids. */
@@ -115,11 +135,14 @@ export interface EngineStep {
   readonly action: unknown;
 }
 
+/** In bytes, or in accounts. */
+export type StepProgress =
+  | { readonly doneBytes: number; readonly totalBytes: number | null }
+  | { readonly doneAccounts: number; readonly totalAccounts: number };
+
 export interface PerformOptions {
   readonly onPhase?: ((phase: string) => void) | undefined;
-  readonly onProgress?:
-    | ((progress: { readonly doneBytes: number; readonly totalBytes: number | null }) => void)
-    | undefined;
+  readonly onProgress?: ((progress: StepProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -141,8 +164,9 @@ export interface EngineRoutes {
       {
         readonly group: GroupName;
         readonly epoch: number;
-        /** See RoutedRange. */
+        /** These as in RoutedRange. */
         readonly origins?: Token | undefined;
+        readonly made?: boolean | undefined;
       }
     >
   >;

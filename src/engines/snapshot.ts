@@ -116,6 +116,8 @@ export interface ObservedRange {
   readonly epoch: number;
   readonly state: 'open' | 'closed';
   readonly migrations: readonly AppliedMigration[];
+  /** No declaration knows it: it was made for accounts that went there. */
+  readonly made?: boolean | undefined;
   /** It is being moved, or what a move has left is being tidied up. */
   readonly move?: ObservedMove | undefined;
 }
@@ -136,11 +138,30 @@ export interface ObservedMove {
   readonly sinceMs: number;
 }
 
+/** Accounts on their way to other ranges. */
+export interface ObservedTransfer {
+  readonly number: string;
+  readonly kind: 'split' | 'merge' | 'rehome';
+  /** "r0001 into s0002", "to eu-west-1" */
+  readonly what: string;
+  readonly totalAccounts: number;
+  readonly doneAccounts: number;
+  /** A word of the machine. */
+  readonly phase: string;
+  /** What was done is being undone. */
+  readonly cancelled: boolean;
+  /** Why the last try has failed; '' when none has. */
+  readonly detail: string;
+  /** How long ago it began, in this life of the supervisor. */
+  readonly sinceMs: number;
+}
+
 export interface ClusterSnapshot {
   readonly atMs: number;
   readonly nodes: Readonly<Record<NodeName, ObservedNode>>;
   readonly groups: Readonly<Record<GroupName, ObservedGroup>>;
   readonly ranges: Readonly<Record<RangeName, ObservedRange>>;
+  readonly transfers?: readonly ObservedTransfer[];
   /** Moves of an earlier life of the supervisor that nobody has settled yet. */
   readonly unsettledMoves?: readonly {
     readonly range: RangeName;

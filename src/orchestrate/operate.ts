@@ -7,13 +7,13 @@
  * end of the platform interrupts a step; the next start goes on from what is stored.
  */
 import type { OperationEvent, OperationOptions, OperationRequest } from '../control/operation.ts';
-import type { DesiredState, Engine, EngineStep, Wanted } from '../engines/engine.ts';
+import type { DesiredState, Engine, EngineStep, StepProgress, Wanted } from '../engines/engine.ts';
 import type { ClusterSnapshot } from '../engines/snapshot.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { GroupSpec } from '../topology/node.ts';
-import { groupOf, isOfRange, wantedOf, wantedOfRange } from './operation-plan.ts';
+import { groupOf, isOfGroup, wantedOf, wantedOfRange } from './operation-plan.ts';
 import { acceptCommand, possibleLoss } from './possible-loss.ts';
 import { checkOrder } from './reconcile.ts';
 
@@ -58,15 +58,27 @@ export class Operations {
 
   /** Throws ERR_CONTROL_REQUEST for a group that is not declared. */
   #subjectOf(request: OperationRequest): string {
-    if (!isOfRange(request)) return groupOf(request, this.#parts.desired.groups).name;
-    // A move is there to be cancelled.
-    return request.kind === 'move' ? request.range : `the move of ${request.range}`;
+    if (isOfGroup(request)) return groupOf(request, this.#parts.desired.groups).name;
+    switch (request.kind) {
+      case 'move':
+      case 'split':
+      case 'merge':
+        return request.range;
+      case 'rehome':
+        return namesOf(request.accounts);
+      // What is under way is there to be cancelled.
+      case 'cancel-move':
+        return `the move of ${request.range}`;
+      case 'cancel-transfer':
+        return `transfer ${request.number}`;
+    }
   }
 
   #wantedOf(request: OperationRequest, observed: ClusterSnapshot): Wanted {
     const { desired } = this.#parts;
-    if (isOfRange(request)) return wantedOfRange(request, desired, observed);
-    return wantedOf(request, groupOf(request, desired.groups), observed);
+    return isOfGroup(request)
+      ? wantedOf(request, groupOf(request, desired.groups), observed)
+      : wantedOfRange(request, desired, observed);
   }
 
   /** Interrupts what is under way, and begins nothing more. */
@@ -127,15 +139,26 @@ export class Operations {
         log.info('operation', { step: step.id, phase });
         on.tell({ kind: 'phase', phase, atMs: on.elapsed() });
       },
-      onProgress: ({ doneBytes, totalBytes }) => {
+      onProgress: (progress) => {
         const nowMs = clock.monotonicMs();
-        const complete = totalBytes !== null && doneBytes >= totalBytes;
-        if (!complete && nowMs - toldMs < PROGRESS_INTERVAL_MS) return;
+        if (!isComplete(progress) && nowMs - toldMs < PROGRESS_INTERVAL_MS) return;
         toldMs = nowMs;
-        on.tell({ kind: 'progress', what: step.summary, doneBytes, totalBytes });
+        on.tell({ kind: 'progress', what: step.summary, ...progress });
       },
     });
   }
+}
+
+function isComplete(progress: StepProgress): boolean {
+  return 'doneAccounts' in progress
+    ? progress.doneAccounts >= progress.totalAccounts
+    : progress.totalBytes !== null && progress.doneBytes >= progress.totalBytes;
+}
+
+/** For messages: a few of many. */
+function namesOf(accounts: readonly string[]): string {
+  const [first = '', ...others] = accounts;
+  return others.length === 0 ? first : `${first} and ${String(others.length)} other accounts`;
 }
 
 function summaryOf(steps: readonly EngineStep[]): string {

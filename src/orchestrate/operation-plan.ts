@@ -12,38 +12,63 @@ import { formatLocality } from '../topology/region.ts';
 
 type Switchover = Extract<OperationRequest, { kind: 'switchover' }>;
 
-type OfRange = Extract<OperationRequest, { range: string }>;
-export type OfGroup = Exclude<OperationRequest, OfRange>;
+export type OfGroup = Extract<OperationRequest, { kind: 'switchover' | 'rebuild' | 'recover' }>;
+type OfRange = Exclude<OperationRequest, OfGroup>;
 
-export function isOfRange(request: OperationRequest): request is OfRange {
-  return 'range' in request;
+export function isOfGroup(request: OperationRequest): request is OfGroup {
+  return ['switchover', 'rebuild', 'recover'].includes(request.kind);
 }
 
-/** Throws ERR_CONTROL_REQUEST when nothing of that name is declared. */
+/** Throws ERR_CONTROL_REQUEST when nothing of that name is there. */
 export function wantedOfRange(
   request: OfRange,
-  { groups, ranges }: Pick<DesiredState, 'groups' | 'ranges'>,
+  desired: Pick<DesiredState, 'groups' | 'ranges'>,
   observed: ClusterSnapshot,
 ): Wanted {
-  const { range } = request;
-  if (!ranges.some(({ name }) => name === range)) {
-    throw unknown('range', range, ranges.map(nameOf));
+  const range = (name: string): string => {
+    const known = new Set([...desired.ranges.map(nameOf), ...Object.keys(observed.ranges)]);
+    if (!known.has(name)) throw unknown('range', name, [...known].sort());
+    return name;
+  };
+  switch (request.kind) {
+    case 'move':
+      return { moves: { [range(request.range)]: targetOf(request.to, desired, observed) } };
+    case 'cancel-move':
+      return { cancelMoves: [range(request.range)] };
+    case 'split': {
+      const { kind, accounts } = request;
+      return { transfers: [{ kind, from: range(request.range), accounts }] };
+    }
+    case 'merge': {
+      const { kind } = request;
+      return { transfers: [{ kind, from: range(request.range), into: range(request.into) }] };
+    }
+    case 'rehome': {
+      const { kind, accounts } = request;
+      const to = targetOf(request.to, desired, observed);
+      return { transfers: [{ kind, accounts, to }] };
+    }
+    case 'cancel-transfer':
+      return { cancelTransfers: [request.number] };
   }
-  if (request.kind === 'cancel-move') return { cancelMoves: [range] };
-  const { to } = request;
-  if (groups.some(({ name }) => name === to)) return { moves: { [range]: to } };
+}
+
+/** A group by its name, or the emptiest of a region's. */
+function targetOf(
+  to: string,
+  { groups }: Pick<DesiredState, 'groups'>,
+  observed: ClusterSnapshot,
+): GroupSpec['name'] {
+  if (groups.some(({ name }) => name === to)) return to;
   const homed = groups.filter(({ homeRegion }) => homeRegion === to);
-  // The emptiest of a region's groups.
   const held = ({ name }: GroupSpec): number =>
     Object.values(observed.ranges).filter(({ group }) => group === name).length;
   const [emptiest] = homed.toSorted((a, b) => held(a) - held(b) || (a.name < b.name ? -1 : 1));
-  if (emptiest === undefined) {
-    throw unknown('replication group or region', to, [
-      ...groups.map(nameOf),
-      ...new Set(groups.map(({ homeRegion }) => homeRegion)),
-    ]);
-  }
-  return { moves: { [range]: emptiest.name } };
+  if (emptiest !== undefined) return emptiest.name;
+  throw unknown('replication group or region', to, [
+    ...groups.map(nameOf),
+    ...new Set(groups.map(({ homeRegion }) => homeRegion)),
+  ]);
 }
 
 /** Throws ERR_CONTROL_REQUEST when nothing of that name is declared. */

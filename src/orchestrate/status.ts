@@ -70,6 +70,10 @@ export function statusReport(sources: StatusSources): StatusReport {
     ),
     gateways: sources.gateways,
     appServers: sources.appServers,
+    transfers: (snapshot.transfers ?? []).map(({ sinceMs, ...told }) => ({
+      ...told,
+      forMs: Math.round(sinceMs),
+    })),
     faults: sources.faults,
     supervisorPid: sources.supervisorPid,
   };

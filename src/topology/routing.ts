@@ -40,13 +40,15 @@ export interface RoutedGroup {
 export interface RoutedRange {
   readonly name: RangeName;
   readonly group: GroupName;
-  /** Rises with every split, merge and move of the range. */
+  /** Rises with every move of the range, and when accounts come into it that were in another group. */
   readonly epoch: number;
   /**
    * Where the groups that had it before have closed it. Whoever uses the range where it is now has seen
    * that much, so it is part of the tokens of its transactions. Absent: it was never moved.
    */
   readonly origins?: Token | undefined;
+  /** It was made for accounts that went there from another range: new ones are put elsewhere. */
+  readonly made?: boolean | undefined;
 }
 
 export interface RoutedAppServer {

@@ -86,7 +86,7 @@ export async function runVerification(options: VerifyOptions, services: RunServi
   setMaxListeners(0, either.signal);
   try {
     const servers = await serversOf(cluster.platform, cluster.config.dataDirectory);
-    const accounts = await openAll(cluster);
+    const accounts = await openAll(cluster, options);
     const recorder = new Recorder(clock);
     return await verifyOn({
       ...{ options, services, cluster, servers, recorder, accounts, signal: either.signal },
@@ -97,11 +97,17 @@ export async function runVerification(options: VerifyOptions, services: RunServi
   }
 }
 
-async function openAll(cluster: VerifyCluster): Promise<Record<string, readonly Account[]>> {
+async function openAll(
+  cluster: VerifyCluster,
+  { faults }: Pick<VerifyOptions, 'faults'>,
+): Promise<Record<string, readonly Account[]>> {
   const regions = cluster.config.regions.map(({ name }) => name);
   const accounts: Record<string, readonly Account[]> = {};
   for (const workload of WORKLOADS) {
-    accounts[workload.name] = await openAccounts(cluster.observer, workload, regions);
+    accounts[workload.name] = await openAccounts(cluster.observer, workload, {
+      regions,
+      together: faults.includes('move'),
+    });
   }
   return accounts;
 }

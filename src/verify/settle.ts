@@ -28,7 +28,11 @@ export function missing(status: StatusReport, groups?: readonly string[]): strin
   const edge = [...status.gateways, ...status.appServers]
     .filter(({ state }) => groups === undefined && state !== 'ready')
     .map(({ name, state }) => `${name} is ${state}`);
-  return [...closed, ...nodes, ...doubt, ...edge];
+  const moves = status.groups
+    .flatMap((group) => group.moves)
+    .filter(() => groups === undefined)
+    .map(({ range, to }) => `${range} is on its way to ${to}`);
+  return [...closed, ...nodes, ...doubt, ...edge, ...moves];
 }
 
 /** May be struck again: open and complete; what is in doubt may be so for a moment. */

@@ -5,12 +5,13 @@
 import type { Connector, SessionTarget } from '../../src/engines/connector.ts';
 import { postgresAdapter } from '../../src/engines/postgres/adapter.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import type { MeridianError } from '../../src/kernel/errors.ts';
 import { silentLog } from '../../src/kernel/log.ts';
 import { systemRandom } from '../../src/kernel/random.ts';
 import type { GroupRig } from './group-rig.ts';
 
 const ACCOUNT = 'anna';
-const RANGE = 'r0001';
+const FIRST_RANGE = 'r0001';
 const PAUSE_MS = 4;
 const COPIES_TIMEOUT_MS = 30_000;
 
@@ -20,6 +21,8 @@ export class Acknowledged implements AsyncDisposable {
   refused = 0;
   lastAckAtMs = 0;
   longestGapMs = 0;
+  /** Where the account is, for all that was told. */
+  range = FIRST_RANGE;
   readonly #rig: GroupRig;
   readonly #connector: Connector;
   readonly #loops: Promise<void>[];
@@ -39,7 +42,7 @@ export class Acknowledged implements AsyncDisposable {
 
   target(kind: 'write' | 'strong-read', node?: string): SessionTarget | undefined {
     const routes = this.#rig.engine.routes();
-    const range = routes.ranges[RANGE];
+    const range = routes.ranges[this.range];
     const group = routes.groups[range?.group ?? ''];
     const name = node ?? group?.leader;
     const spec = this.#rig.nodes.find((one) => one.name === name);
@@ -51,7 +54,7 @@ export class Acknowledged implements AsyncDisposable {
         kind === 'write'
           ? { kind, groupEpoch: group.epoch, global: false }
           : { kind, groupEpoch: group.epoch },
-      scopes: [{ range: { name: RANGE, epoch: range.epoch }, account: ACCOUNT }],
+      scopes: [{ range: { name: this.range, epoch: range.epoch }, account: ACCOUNT }],
     };
   }
 
@@ -72,8 +75,11 @@ export class Acknowledged implements AsyncDisposable {
         this.lastAckAtMs = now;
         this.acked.add(id);
       } catch (error) {
-        if ((error as { outcome?: unknown }).outcome === 'unknown') this.unknown += 1;
+        const { outcome, details } = error as MeridianError;
+        if (outcome === 'unknown') this.unknown += 1;
         else this.refused += 1;
+        const { into } = (details['departed'] ?? {}) as { into?: string };
+        if (into !== undefined) this.range = into;
       }
       await systemClock.sleep(PAUSE_MS);
     }
@@ -126,7 +132,7 @@ export class Acknowledged implements AsyncDisposable {
   async missing(node: string): Promise<number[]> {
     // Before the look: others are acknowledged meanwhile.
     const acked = [...this.acked];
-    const rows = await this.#rig.sql<{ id: string }>(node, `SELECT id FROM ${RANGE}.item`);
+    const rows = await this.#rig.sql<{ id: string }>(node, `SELECT id FROM ${this.range}.item`);
     const there = new Set(rows.map(({ id }) => Number(id)));
     return acked.filter((id) => !there.has(id));
   }
@@ -156,7 +162,7 @@ export class Acknowledged implements AsyncDisposable {
       leader,
       'SELECT pg_current_wal_lsn()::text AS at',
     );
-    const sum = `SELECT count(*) || ':' || coalesce(sum(id), 0) AS sum FROM ${RANGE}.item`;
+    const sum = `SELECT count(*) || ':' || coalesce(sum(id), 0) AS sum FROM ${this.range}.item`;
     return Promise.all(
       this.#rig.nodes.map(async ({ name }) => {
         if (name !== leader) {

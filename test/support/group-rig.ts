@@ -81,10 +81,13 @@ export async function startGroup(
     readonly shape?: ClusterShape;
     /** The second is homed in the second region, and has a range of its own. */
     readonly groups?: 1 | 2;
+    /** What else is declared. */
+    readonly declare?: (desired: DesiredState) => DesiredState;
   } = {},
 ): Promise<GroupRig> {
   const shape = options.shape ?? shapeFor(survive);
-  const desired = desiredFor(shape, options.groups ?? 1);
+  const { declare = (same) => same } = options;
+  const desired = declare(desiredFor(shape, options.groups ?? 1));
   const nodes = desired.groups.flatMap((group) => group.nodes);
   const directory = await mkdtemp(join(tmpdir(), 'meridian-group-'));
   await chmod(directory, 0o755);

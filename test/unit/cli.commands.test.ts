@@ -99,6 +99,7 @@ const report: StatusReport = {
   primaryRegion: 'us-east',
   startedAt: '2026-01-01T00:00:00.000Z',
   supervisorPid: 42,
+  transfers: [],
   faults: [],
   regions: [{ name: 'us-east', zones: ['a', 'b', 'c'] }],
   groups: [

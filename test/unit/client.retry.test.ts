@@ -15,12 +15,15 @@ function verdict(
     outcome?: Outcome;
     keyed?: boolean;
     unresolved?: boolean;
+    redirects?: number;
+    departed?: boolean;
   } = {},
 ): Verdict {
   const { conflicts = 0, replica, outcome = 'none' } = facts;
-  const { keyed = false, unresolved = false } = facts;
-  const error = new MeridianError(code, 'it failed', { outcome });
-  return judge({ error, conflicts, retriesMax: 3, replica, keyed, unresolved });
+  const { keyed = false, unresolved = false, redirects = 0, departed = false } = facts;
+  const details = departed ? { departed: { account: 'anna', into: 's0001' } } : {};
+  const error = new MeridianError(code, 'it failed', { outcome, details });
+  return judge({ error, conflicts, retriesMax: 3, redirects, replica, keyed, unresolved });
 }
 
 const PLACES = [undefined, 'leader', 'follower'] as const;

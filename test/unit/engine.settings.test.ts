@@ -280,7 +280,8 @@ describe('what the cluster keeps', () => {
     for (const { name } of DESIRED.groups) {
       await first.cluster.settle(name);
     }
-    for (const { name, group } of DESIRED.ranges) await first.cluster.placeRange(name, group);
+    for (const { name, group } of DESIRED.ranges)
+      await first.cluster.register.placeRange(name, group);
     const stored = first.written.at(-1);
     const adopt = (change: Partial<typeof DESIRED>): void => {
       clusterOf(stored).cluster.adopt({ ...DESIRED, ...change });

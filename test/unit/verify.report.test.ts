@@ -133,6 +133,7 @@ describe('recovery', () => {
     leader?: string | null;
     state?: 'leader' | 'streaming' | 'down';
     inDoubt?: number;
+    moves?: readonly { readonly range: string; readonly to: string }[];
   }): StatusReport =>
     ({
       groups: [
@@ -140,6 +141,7 @@ describe('recovery', () => {
           name: 'g-1',
           leader: over.leader === undefined ? 'g-1.a' : over.leader,
           inDoubt: { count: over.inDoubt ?? 0, oldestMs: 0 },
+          moves: over.moves ?? [],
         },
       ],
       nodes: [
@@ -156,6 +158,8 @@ describe('recovery', () => {
     assert.match(missing(status({ state: 'down' })).join(), /g-1\.b is down/);
     assert.match(missing(status({ state: 'leader' })).join(), /g-1\.b is leader/);
     assert.match(missing(status({ inDoubt: 2 })).join(), /2 transactions are in doubt in g-1/);
+    const moves = [{ range: 'r0001', to: 'g-2' }];
+    assert.match(missing(status({ moves })).join(), /r0001 is on its way to g-2/);
   });
 
   test('a group may be struck again while something is in doubt', () => {

@@ -43,6 +43,16 @@ describe('tokens', () => {
     assert.deepEqual(check(wrote, op([4, 5], read(1), { token: at(1, 3, 'eu') })).violations, []);
   });
 
+  test('where a moved range was closed is no position of who answers', () => {
+    const token = formatToken([
+      { group: 'us', epoch: 1, log: 7n },
+      { group: 'eu', epoch: 1, log: 9n },
+    ]);
+    const answer = { ...op([4, 5], write(2), { token }), node: 'eu.a' };
+    assert.deepEqual(check(wrote, answer).violations, []);
+    assert.equal(check(wrote, { ...answer, node: 'us.a' }).violations.length, 1);
+  });
+
   test('what is no token', () => {
     assert.deepEqual(saidBy(check(op([0, 1], write(1), { token: '???' }))), [
       'me was given a token that is none',

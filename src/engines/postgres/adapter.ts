@@ -23,6 +23,7 @@ import { performAction } from './performing.ts';
 import { planSteps, type PostgresAction } from './plan.ts';
 import { planWanted } from './plan-wanted.ts';
 import { Moves } from './ranges/moves.ts';
+import { Transfers } from './ranges/transfers.ts';
 import { DATABASE, ROLE } from './roles.ts';
 import { routesOf, type RangePlaces } from './routes.ts';
 import { loadSecrets } from './secrets.ts';
@@ -35,7 +36,7 @@ const CAPABILITIES: EngineCapabilities = {
   survivalGoals: ['zone', 'region'],
   localities: ['global', 'regional'],
   localityMechanism: 'emulated',
-  rehome: 'none',
+  rehome: 'copy',
   followerReads: ['bounded', 'at-least'],
   crossGroupTransactions: true,
   positionKind: 'lsn',
@@ -76,30 +77,32 @@ function engineOf(cluster: Cluster): Engine {
   const sessions = new LeaderSessions(cluster);
   const background = new Background(cluster, sessions);
   const moves = new Moves(cluster, ranges);
+  const transfers = new Transfers({ cluster, ranges, moves });
+  const parts = { cluster, sessions, ranges, moves, transfers };
   let stopped: Promise<void> | undefined;
 
   return {
     capabilities: CAPABILITIES,
     observe: async ({ signal }) => {
       cluster.notStopping();
-      return orAborted(observeCluster(cluster, moves), signal, 'observing the cluster');
+      return orAborted(
+        observeCluster(cluster, { moves, transfers }),
+        signal,
+        'observing the cluster',
+      );
     },
-    plan: (desired, observed) => planSteps(cluster.placed(desired), observed),
+    plan: (desired, observed) =>
+      planSteps(
+        cluster.register.placed(desired, (range) => transfers.making(range)),
+        observed,
+      ),
     planWanted,
     perform: async (step, desired, options = {}): Promise<StepOutcome> => {
       cluster.notStopping();
       const action = step.action as PostgresAction;
-      return {
-        kind: await performAction({ cluster, sessions, ranges, moves, desired, options }, action),
-      };
+      return { kind: await performAction({ ...parts, desired, options }, action) };
     },
-    changes: () =>
-      Promise.reject(
-        new MeridianError(
-          'ERR_ENGINE_UNSUPPORTED',
-          'this release of the postgres engine has no change stream',
-        ),
-      ),
+    changes: () => Promise.reject(noChanges()),
     adopt: (desired) => {
       cluster.notStopping();
       cluster.adopt(desired);
@@ -123,7 +126,7 @@ function engineOf(cluster: Cluster): Engine {
       stopped ??= (async () => {
         cluster.beginStop();
         await background.stop();
-        await moves.ended();
+        await Promise.all([moves.ended(), transfers.ended()]);
         await stopServers(cluster);
       })();
       return stopped;
@@ -137,4 +140,9 @@ function engineOf(cluster: Cluster): Engine {
       return this.stop();
     },
   };
+}
+
+function noChanges(): MeridianError {
+  const message = 'this release of the postgres engine has no change stream';
+  return new MeridianError('ERR_ENGINE_UNSUPPORTED', message);
 }

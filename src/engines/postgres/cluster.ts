@@ -8,7 +8,6 @@
 import { present } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
 import type { NodeName } from '../../topology/node.ts';
-import type { GroupName } from '../../topology/position.ts';
 import type { Address, RangeName } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
 import type { AdminTarget } from './admin.ts';
@@ -16,13 +15,8 @@ import { Copies } from './arbiter/copies.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
 import { groupOf, inTurn, nodeOf, type ClusterGroup, type ClusterNode } from './cluster-state.ts';
 import { Looks } from './looks.ts';
-import {
-  checkPlaces,
-  nodePlaces,
-  type StoredCluster,
-  type StoredGroup,
-  type StoredMove,
-} from './places.ts';
+import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
+import { RangeRegister } from './ranges/register.ts';
 import type { ServerRole, ServerServices } from './server.ts';
 import { votesAsDeclared } from './voters.ts';
 
@@ -37,7 +31,9 @@ export class Cluster {
   /** Loops that look after nodes; they end by themselves once the engine stops. */
   readonly keepers = new Set<Promise<unknown>>();
   readonly copies = new Copies();
-  /** Ranges whose migrations are being applied: none of them is moved meanwhile. */
+  /** Where ranges are, and what is being done to them. */
+  readonly register: RangeRegister;
+  /** Ranges whose migrations are being applied: nothing of them goes anywhere meanwhile. */
   readonly migrating = new Set<RangeName>();
   /** What ranges are made with, as the last that was prepared; undefined before the first. */
   regional: Pick<DesiredState, 'regionalMigrations' | 'tables' | 'tenantFence'> | undefined;
@@ -50,6 +46,10 @@ export class Cluster {
     this.services = services;
     this.looks = new Looks(services.clock);
     this.#stored = (services.store.read() as StoredCluster | undefined) ?? { groups: {} };
+    this.register = new RangeRegister({
+      read: () => this.#stored,
+      write: (change) => this.#store(change),
+    });
   }
 
   get stopping(): boolean {
@@ -68,7 +68,8 @@ export class Cluster {
   /** Takes the declaration into account; idempotent. Throws when it would lose sight of data. */
   adopt(desired: DesiredState): void {
     checkPlaces(this.#stored, desired);
-    const { groups, primaryGroup } = desired;
+    const { groups, primaryGroup, ranges } = desired;
+    this.register.declare(ranges);
     for (const spec of groups) {
       if (this.groups.has(spec.name)) continue;
       const publishes = spec.name === primaryGroup;
@@ -229,56 +230,6 @@ export class Cluster {
     const group = this.group(name);
     await this.#persist(group, { globalsFor });
     group.globalsFor = globalsFor;
-  }
-
-  /** Where a range's rows are, for all that is known here: see ranges/move-machine.ts. */
-  placeOf(range: RangeName): GroupName | undefined {
-    return this.#stored.ranges?.[range];
-  }
-
-  /** With ranges where they were moved to since they were declared. */
-  placed(desired: DesiredState): DesiredState {
-    return {
-      ...desired,
-      ranges: desired.ranges.map(({ name, group }) => ({
-        name,
-        group: this.placeOf(name) ?? group,
-      })),
-    };
-  }
-
-  /** Moves that have not ended. */
-  get moves(): Readonly<Record<RangeName, StoredMove>> {
-    return this.#stored.moves ?? {};
-  }
-
-  /** Where a range's rows will be, before there can be any. */
-  async placeRange(range: RangeName, group: GroupName): Promise<void> {
-    if (this.placeOf(range) === group) return;
-    await this.#store({ ranges: { ...this.#stored.ranges, [range]: group } });
-  }
-
-  /** Before anything of it is done. */
-  async beginMove(range: RangeName, move: StoredMove): Promise<void> {
-    await this.#store({ moves: { ...this.moves, [range]: move } });
-  }
-
-  /** The other group has it, which its own database says. */
-  async rangeMoved(range: RangeName, to: GroupName): Promise<void> {
-    const { ranges = {}, movedFrom = {} } = this.#stored;
-    const declared = movedFrom[range] ?? ranges[range];
-    const { [range]: _, ...others } = movedFrom;
-    await this.#store({
-      ranges: { ...ranges, [range]: to },
-      movedFrom:
-        declared === undefined || declared === to ? others : { ...others, [range]: declared },
-    });
-  }
-
-  /** Nothing of it is left to be done. */
-  async endMove(range: RangeName): Promise<void> {
-    const { [range]: _, ...others } = this.moves;
-    await this.#store({ moves: others });
   }
 
   async #store(change: Partial<StoredCluster>): Promise<void> {

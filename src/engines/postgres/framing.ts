@@ -67,3 +67,8 @@ export function enterOf({ group, access }: SessionTarget, scope: Scope): pg.Quer
     values: [...route, access.maxStalenessMs ?? null],
   };
 }
+
+/** With whom it is about: see sqlstate.ts. */
+export function refusedEnter({ account }: Scope): (error: unknown) => unknown {
+  return (error) => Object.assign(error as object, { account });
+}

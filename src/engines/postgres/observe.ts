@@ -16,6 +16,7 @@ import type {
 } from '../snapshot.ts';
 import { coordinatorOf, type PreparedTransaction } from '../two-phase.ts';
 import type { Moves } from './ranges/moves.ts';
+import type { Transfers } from './ranges/transfers.ts';
 import { preparedOn } from './two-phase.ts';
 
 interface NodeAnswer {
@@ -34,7 +35,10 @@ interface GroupAnswer {
   readonly inDoubt: InDoubt;
 }
 
-export async function observeCluster(cluster: Cluster, moves: Moves): Promise<ClusterSnapshot> {
+export async function observeCluster(
+  cluster: Cluster,
+  { moves, transfers }: { readonly moves: Moves; readonly transfers: Transfers },
+): Promise<ClusterSnapshot> {
   const [nodes, groups] = await Promise.all([
     Promise.all([...cluster.nodes.values()].map((node) => observeNode(cluster, node))),
     Promise.all([...cluster.groups.values()].map((group) => askGroup(cluster, group))),
@@ -66,10 +70,15 @@ export async function observeCluster(cluster: Cluster, moves: Moves): Promise<Cl
       groups
         .flatMap(({ group, answer }) => observedRanges(group, answer))
         // Of one that is on its way both groups have a row.
-        .filter(({ name, group }) => (cluster.placeOf(name) ?? group) === group)
-        .map((range) => ({ ...range, move: moves.of(range.name) })),
+        .filter(({ name, group }) => (cluster.register.placeOf(name) ?? group) === group)
+        .map((range) => ({
+          ...range,
+          made: cluster.register.isMade(range.name) ? true : undefined,
+          move: moves.of(range.name),
+        })),
     ),
-    unsettledMoves: Object.entries(cluster.moves)
+    transfers: transfers.observed,
+    unsettledMoves: Object.entries(cluster.register.moves)
       .filter(([range]) => moves.of(range) === undefined)
       .map(([range, { from, to }]) => ({ range, from, to })),
   });

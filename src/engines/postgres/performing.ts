@@ -19,6 +19,7 @@ import { patiently } from './patience.ts';
 import type { PostgresAction } from './plan.ts';
 import { rehearse } from './rehearsal.ts';
 import type { Moves } from './ranges/moves.ts';
+import type { Transfers } from './ranges/transfers.ts';
 import type { RangePlaces } from './routes.ts';
 import { stopStray } from './stray-server.ts';
 
@@ -27,6 +28,7 @@ export interface Performing {
   readonly sessions: LeaderSessions;
   readonly ranges: RangePlaces;
   readonly moves: Moves;
+  readonly transfers: Transfers;
   readonly desired: DesiredState;
   readonly options: PerformOptions;
 }
@@ -72,6 +74,10 @@ export async function performAction(
       return on.moves.cancel(action.range);
     case 'settle-move':
       return on.moves.settle(action.range);
+    case 'transfer':
+      return on.transfers.transfer(action.wanted, on.options);
+    case 'cancel-transfer':
+      return on.transfers.cancel(action.number);
     default:
       return unreachable(action);
   }
@@ -110,8 +116,15 @@ async function prepareRange(
   on: Performing,
   planned: { readonly range: string; readonly group: string },
 ): Promise<void> {
-  const { cluster, moves, desired } = on;
+  const { cluster, moves, transfers, desired } = on;
   const { range } = planned;
+  if (transfers.running(range)) {
+    throw new MeridianError(
+      'ERR_OPERATION_REFUSED',
+      `accounts are on their way from or to ${range}: its migrations wait for that`,
+      { remedy: 'Migrate again when they have arrived; `meridian status` shows it.' },
+    );
+  }
   const underWay = moves.of(range);
   // One of an earlier life has been settled, and begins anew after this.
   if (underWay !== undefined && !moves.waits(range)) {
@@ -123,7 +136,7 @@ async function prepareRange(
   }
   cluster.migrating.add(range);
   try {
-    await migrateRange(on, range, cluster.placeOf(range) ?? planned.group);
+    await migrateRange(on, range, cluster.register.placeOf(range) ?? planned.group);
   } finally {
     cluster.migrating.delete(range);
   }
@@ -131,11 +144,12 @@ async function prepareRange(
   cluster.regional = { regionalMigrations, tables, tenantFence };
   cluster.services.onRoutes();
   moves.resume(range);
+  transfers.resume();
 }
 
 async function migrateRange(on: Performing, range: string, group: string): Promise<void> {
   const { cluster, ranges, desired } = on;
-  await cluster.placeRange(range, group);
+  await cluster.register.placeRange(range, group);
   await onLeader(cluster, group, async (client) => {
     await ensureRange(client, range);
     await applyMigrations(client, rangeTarget(range, fenceOf(desired)), {
@@ -148,7 +162,8 @@ async function migrateRange(on: Performing, range: string, group: string): Promi
     );
     const row = present(rows[0], `the row of ${range}`);
     const origins = row.origins === '' ? undefined : row.origins;
-    ranges.set(range, { group, epoch: Number(row.epoch), origins });
+    const made = cluster.register.isMade(range) ? true : undefined;
+    ranges.set(range, { group, epoch: Number(row.epoch), origins, made });
   });
 }
 

@@ -7,7 +7,9 @@
  */
 import { MeridianError } from '../../kernel/errors.ts';
 import type { GroupSpec, NodeName } from '../../topology/node.ts';
+import type { GroupName } from '../../topology/position.ts';
 import { formatLocality } from '../../topology/region.ts';
+import type { AccountId, RangeName } from '../../topology/routing.ts';
 import type { DesiredState } from '../engine.ts';
 
 export interface StoredGroup {
@@ -44,6 +46,12 @@ export interface StoredCluster {
   readonly movedFrom?: Readonly<Record<string, string>>;
   /** Moves that have not ended. */
   readonly moves?: Readonly<Record<string, StoredMove>>;
+  /** Ranges that were made for accounts to go to: no declaration knows them. */
+  readonly madeRanges?: readonly string[];
+  /** The highest number that such a range was ever given: a name is never given twice. */
+  readonly rangeNumber?: number;
+  /** By number: accounts that are to go to other ranges, and are not all there yet. */
+  readonly transfers?: Readonly<Record<string, StoredTransfer>>;
 }
 
 /** Which of both has the range is in the databases alone: see ranges/move-machine.ts. */
@@ -51,6 +59,23 @@ export interface StoredMove {
   readonly from: string;
   readonly to: string;
 }
+
+/** Where its accounts are is in the directory alone: see ranges/transfer-decision.ts. */
+export interface StoredTransfer {
+  readonly goal: TransferGoal;
+  readonly accounts: readonly AccountId[];
+  /** Ranges that were made for it. */
+  readonly carriers: readonly RangeName[];
+  /** What was done is to be undone, where that is possible. */
+  readonly cancelled?: boolean;
+}
+
+export type TransferGoal =
+  /** Into a new range of the same group. */
+  | { readonly kind: 'split'; readonly from: RangeName }
+  /** Everything, into another range of the same group; the empty one goes. */
+  | { readonly kind: 'merge'; readonly from: RangeName; readonly into: RangeName }
+  | { readonly kind: 'rehome'; readonly to: GroupName };
 
 /** Throws ERR_ENGINE_UNSUPPORTED naming the first thing that would have to move. */
 export function checkPlaces(
@@ -73,7 +98,7 @@ export function checkPlaces(
       throw refused(`range ${name} would move from ${at} to ${group}`);
     }
   }
-  const kept = new Set(desired.ranges.map((range) => range.name));
+  const kept = new Set([...desired.ranges.map(({ name }) => name), ...(stored.madeRanges ?? [])]);
   const dropped = Object.keys(ranges).find((name) => !kept.has(name));
   if (dropped !== undefined) throw refused(`range ${dropped} would be left out`);
 }

@@ -3,7 +3,7 @@
  * do harm, as far as the snapshot shows; the machine that carries it out looks again.
  */
 import { MeridianError } from '../../kernel/errors.ts';
-import type { EngineStep, Wanted } from '../engine.ts';
+import type { EngineStep, Wanted, WantedTransfer } from '../engine.ts';
 import type { ClusterSnapshot, ObservedGroup, ObservedRange } from '../snapshot.ts';
 import type { PostgresAction } from './plan.ts';
 
@@ -20,6 +20,8 @@ export function planWanted(wanted: Wanted, observed: ClusterSnapshot): Step[] {
     ...(wanted.recover ?? []).map((group) => recoverStep(groupIn(observed, group))),
     ...Object.entries(wanted.moves ?? {}).flatMap(([range, to]) => moveSteps(range, to, observed)),
     ...(wanted.cancelMoves ?? []).map((range) => cancelStep(rangeIn(observed, range))),
+    ...(wanted.transfers ?? []).map((transfer) => transferStep(transfer, observed)),
+    ...(wanted.cancelTransfers ?? []).map((number) => cancelTransferStep(number, observed)),
   ];
 }
 
@@ -48,7 +50,7 @@ function moveSteps(name: string, to: string, observed: ClusterSnapshot): Step[] 
   for (const { open, name: group } of [source, target]) {
     if (!open) throw refused(`${group} is not open`);
   }
-  if (!Object.values(observed.ranges).some((one) => one.group === range.group && one !== range)) {
+  if (!range.made && !takesAccountsWithout(range, observed)) {
     throw refused(
       `${name} is the only range of ${range.group}: accounts could not be created there any more`,
       'Declare more ranges (`rangesPerRegion`) on a new installation.',
@@ -63,6 +65,72 @@ function moveSteps(name: string, to: string, observed: ClusterSnapshot): Step[] 
       action: { kind: 'move-range', range: name, to },
     },
   ];
+}
+
+/** New accounts of the group's region have somewhere to go when this range has left. */
+function takesAccountsWithout(range: ObservedRange, { ranges }: ClusterSnapshot): boolean {
+  return Object.values(ranges).some(
+    (one) => one.group === range.group && one !== range && one.made !== true,
+  );
+}
+
+function transferStep(wanted: WantedTransfer, observed: ClusterSnapshot): Step {
+  const step = (summary: string): Step => ({
+    id: `transfer:${summary}`,
+    summary,
+    effect: 'data-movement',
+    after: [],
+    action: { kind: 'transfer', wanted },
+  });
+  if (wanted.kind === 'rehome') {
+    const target = groupIn(observed, wanted.to);
+    if (!target.open) throw refused(`${wanted.to} is not open`);
+    if (!Object.values(observed.ranges).some(({ group, made }) => group === wanted.to && !made)) {
+      throw refused(`${wanted.to} has no range of its own that accounts could be put into`);
+    }
+    return step(`re-home ${count(wanted.accounts)} to ${wanted.to}`);
+  }
+  const from = rangeIn(observed, wanted.from);
+  if (from.move !== undefined) throw refused(`${from.name} is being moved to ${from.move.to}`);
+  if (wanted.kind === 'split') {
+    return step(`split ${count(wanted.accounts)} of ${from.name} off into a range of their own`);
+  }
+  const into = rangeIn(observed, wanted.into);
+  if (into.move !== undefined) throw refused(`${into.name} is being moved to ${into.move.to}`);
+  if (from === into) throw refused(`${from.name} cannot be merged into itself`);
+  if (from.made !== true) {
+    throw refused(
+      `${from.name} is declared, and new accounts are put into it: only a range that a split has made can go`,
+    );
+  }
+  if (from.group !== into.group) {
+    throw refused(
+      `${from.name} is in ${from.group}, ${into.name} in ${into.group}: only ranges of one group are merged`,
+      `Move it first: meridian move ${from.name} --to ${into.group}`,
+    );
+  }
+  return step(`merge ${from.name} into ${into.name}`);
+}
+
+function count(accounts: readonly string[]): string {
+  return accounts.length === 1 ? 'an account' : `${String(accounts.length)} accounts`;
+}
+
+function cancelTransferStep(number: string, { transfers = [] }: ClusterSnapshot): Step {
+  const transfer = transfers.find((one) => one.number === number);
+  if (transfer === undefined) {
+    const known = transfers.map((one) => one.number).join(', ');
+    throw refused(
+      `there is no transfer ${number} under way${known === '' ? '' : `; there are ${known}`}`,
+    );
+  }
+  return {
+    id: `cancel-transfer:${number}`,
+    summary: `end transfer ${number} (${transfer.kind} ${transfer.what})`,
+    effect: 'metadata',
+    after: [],
+    action: { kind: 'cancel-transfer', number },
+  };
 }
 
 function cancelStep({ name, move }: ObservedRange): Step {

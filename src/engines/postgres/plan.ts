@@ -7,7 +7,7 @@
  */
 import type { MigrationFile } from '../../migrations/files.ts';
 import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
-import type { DesiredState, EngineStep } from '../engine.ts';
+import type { DesiredState, EngineStep, WantedTransfer } from '../engine.ts';
 import type {
   AppliedMigration,
   ClusterSnapshot,
@@ -34,7 +34,9 @@ export type PostgresAction =
   | { readonly kind: 'subscribe-globals'; readonly group: string }
   | { readonly kind: 'move-range'; readonly range: string; readonly to: string }
   | { readonly kind: 'cancel-move'; readonly range: string }
-  | { readonly kind: 'settle-move'; readonly range: string };
+  | { readonly kind: 'settle-move'; readonly range: string }
+  | { readonly kind: 'transfer'; readonly wanted: WantedTransfer }
+  | { readonly kind: 'cancel-transfer'; readonly number: string };
 
 interface Step extends EngineStep {
   readonly action: PostgresAction;

@@ -21,6 +21,13 @@ const LOOK = `SELECT g.name, g.epoch, r.epoch AS range_epoch, r.state, h.at, h.h
   FROM meridian.group_state g LEFT JOIN meridian.heartbeat h ON true
   LEFT JOIN meridian.range r ON r.name = p_range;`;
 
+export interface OpeningChecks {
+  /** Reads what is checked into `v`. */
+  readonly look: string;
+  /** Refuses who is in the wrong place. */
+  readonly place: string;
+}
+
 /** The snapshot was taken before the clock is read: nobody else led when it was taken. */
 const CHECK_LEASE = `
   IF v.holder IS DISTINCT FROM pg_catalog.current_setting('cluster_name')
@@ -29,26 +36,9 @@ const CHECK_LEASE = `
       MESSAGE = 'this node has no valid lease';
   END IF;`;
 
-export const LEASE_V3 = `
-ALTER TABLE meridian.heartbeat ADD COLUMN holder text, ADD COLUMN lease_until timestamptz;
-
-CREATE FUNCTION meridian.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
-  SELECT pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs =>
-    coalesce(nullif(pg_catalog.current_setting('meridian.clock_offset_ms', true), ''), '0')::float8 / 1000)
-$$;
-
-CREATE FUNCTION meridian.beat(
-  p_holder text, p_base text, p_lease_ms bigint, OUT clock text, OUT voters bigint
-) LANGUAGE plpgsql AS $$
-BEGIN
-  UPDATE meridian.heartbeat SET at = meridian.clock(), holder = p_holder,
-    lease_until = CASE WHEN p_base IS NULL THEN lease_until
-      ELSE p_base::timestamptz + pg_catalog.make_interval(secs => p_lease_ms / 1000.0) END
-    RETURNING at::text INTO clock;
-  SELECT pg_catalog.count(*) INTO voters FROM pg_catalog.pg_stat_replication
-    WHERE state = 'streaming' AND sync_state <> 'async';
-END $$;
-
+/** The functions that open transactions, with a lease; later versions look at more. */
+export function openingFunctions({ look, place }: OpeningChecks): string {
+  return `
 CREATE OR REPLACE FUNCTION meridian.enter(
   p_group text, p_group_epoch bigint, p_range text, p_range_epoch bigint, p_account text
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -59,11 +49,11 @@ BEGIN
   IF pg_catalog.pg_is_in_recovery() THEN
     ${STALE} 'this node does not lead its group';
   END IF;
-  ${LOOK}
+  ${look}
   IF v.epoch IS DISTINCT FROM p_group_epoch THEN
     ${STALE} pg_catalog.format('the group is at epoch %s, the route says %s', v.epoch, p_group_epoch);
   END IF;
-  ${CHECK_PLACE}
+  ${place}
   ${CHECK_LEASE}
   ${USE_SCOPE}
 END $$;
@@ -86,7 +76,7 @@ BEGIN
   END IF;
   -- The snapshot is taken by now, so what it holds was replayed before this position.
   log := pg_catalog.pg_last_wal_replay_lsn();
-  ${LOOK}
+  ${look}
   epoch := v.epoch;
   IF p_max_staleness_ms IS NOT NULL THEN
     -- The leader's clock wrote it and ours reads it: they may be this far apart.
@@ -98,9 +88,33 @@ BEGIN
           pg_catalog.round(v_age_ms), p_max_staleness_ms);
     END IF;
   END IF;
-  ${CHECK_PLACE}
+  ${place}
   ${USE_SCOPE}
 END $$;
+`;
+}
+
+export const LEASE_V3 = `
+ALTER TABLE meridian.heartbeat ADD COLUMN holder text, ADD COLUMN lease_until timestamptz;
+
+CREATE FUNCTION meridian.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+  SELECT pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs =>
+    coalesce(nullif(pg_catalog.current_setting('meridian.clock_offset_ms', true), ''), '0')::float8 / 1000)
+$$;
+
+CREATE FUNCTION meridian.beat(
+  p_holder text, p_base text, p_lease_ms bigint, OUT clock text, OUT voters bigint
+) LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE meridian.heartbeat SET at = meridian.clock(), holder = p_holder,
+    lease_until = CASE WHEN p_base IS NULL THEN lease_until
+      ELSE p_base::timestamptz + pg_catalog.make_interval(secs => p_lease_ms / 1000.0) END
+    RETURNING at::text INTO clock;
+  SELECT pg_catalog.count(*) INTO voters FROM pg_catalog.pg_stat_replication
+    WHERE state = 'streaming' AND sync_state <> 'async';
+END $$;
+
+${openingFunctions({ look: LOOK, place: CHECK_PLACE })}
 
 REVOKE ALL ON FUNCTION meridian.beat(text, text, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION meridian.clock() TO ${app};

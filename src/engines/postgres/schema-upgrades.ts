@@ -11,6 +11,7 @@ import { FENCE_V2 } from './schema-fence.ts';
 import { IDEMPOTENCY_V2 } from './schema-idempotency.ts';
 import { LEASE_V3 } from './schema-lease.ts';
 import { MOVE_V4 } from './schema-move.ts';
+import { TRANSFER_V5 } from './schema-transfer.ts';
 
 export interface SchemaUpgrade {
   /** The version that it leads to. */
@@ -23,6 +24,7 @@ export const SCHEMA_UPGRADES: readonly SchemaUpgrade[] = [
   { version: 2, statements: [ADMISSION_V2, FENCE_V2, DECISION_V2, IDEMPOTENCY_V2].join('\n') },
   { version: 3, statements: LEASE_V3 },
   { version: 4, statements: MOVE_V4 },
+  { version: 5, statements: TRANSFER_V5 },
 ];
 
 /** What this release writes; data of a later version is refused. */

@@ -11,6 +11,8 @@ export const SQLSTATE_TOO_STALE = 'MR002';
 export const SQLSTATE_SOILED = 'MR003';
 /** The node may be the leader, and has no lease that proves it: see arbiter/lease.ts. */
 export const SQLSTATE_NO_LEASE = 'MR004';
+/** The account is in another range: see schema-transfer.ts. */
+export const SQLSTATE_DEPARTED = 'MR005';
 /** Raised by `claim_key`; see schema-idempotency.ts. */
 export const SQLSTATE_KEY_USED = 'MR010';
 
@@ -19,6 +21,7 @@ const BY_STATE: Readonly<Record<string, ErrorCode>> = {
   [SQLSTATE_TOO_STALE]: 'ERR_ENGINE_TOO_STALE',
   [SQLSTATE_SOILED]: 'ERR_ENGINE_UNAVAILABLE',
   [SQLSTATE_NO_LEASE]: 'ERR_ENGINE_NO_NODE',
+  [SQLSTATE_DEPARTED]: 'ERR_ENGINE_STALE_ROUTE',
   [SQLSTATE_KEY_USED]: 'ERR_IDEMPOTENCY_KEY_USED',
   '40001': 'ERR_ENGINE_SERIALIZATION',
   '40P01': 'ERR_ENGINE_SERIALIZATION',
@@ -84,7 +87,7 @@ export function fromDriver(
       (UNAVAILABLE.test(state) ? 'ERR_ENGINE_UNAVAILABLE' : 'ERR_ENGINE_STATEMENT'));
   return new MeridianError(code, `${doing}: ${text} (SQLSTATE ${state})`, {
     cause: withoutDetail(error),
-    details: { sqlState: state, ...constraintOf(error) },
+    details: { sqlState: state, ...constraintOf(error), ...departedInto(state, error) },
   });
 }
 
@@ -101,6 +104,13 @@ function constraintOf(error: unknown): Record<string, string> {
     ...(typeof constraint === 'string' ? { constraint } : {}),
     ...(typeof table === 'string' ? { table } : {}),
   };
+}
+
+/** Which account is meant, the transaction knows: the one whose opening was refused. */
+function departedInto(state: string, error: unknown): Record<string, unknown> {
+  if (state !== SQLSTATE_DEPARTED) return {};
+  const { schema, account } = error as { schema?: unknown; account?: unknown };
+  return { departed: { account, into: schema } };
 }
 
 function withoutDetail(error: unknown): unknown {

@@ -28,7 +28,7 @@ import type {
 } from '../connector.ts';
 import { CLOSING, sendClosing, socketOf } from './closing.ts';
 import { driverStatement, statementResult } from './driver-statement.ts';
-import { beginText, enterOf, refusedBegin } from './framing.ts';
+import { beginText, enterOf, refusedBegin, refusedEnter } from './framing.ts';
 import { inspect } from './inspection.ts';
 import { parseReached, type ReachedRow } from './position-wait.ts';
 import { quoteIdentifier } from './quote.ts';
@@ -309,7 +309,7 @@ export class PostgresTransaction implements TwoPhaseTransaction {
       this.#send({ text: beginText(access, this.#options) }, refusedBegin),
     ];
     for (const scope of scopes) {
-      const entered = this.#send<ReachedRow>(enterOf(this.#target, scope));
+      const entered = this.#send<ReachedRow>(enterOf(this.#target, scope), refusedEnter(scope));
       sent.push(entered);
       if (access.kind === 'replica-read') {
         this.#options.onOpening?.(entered);

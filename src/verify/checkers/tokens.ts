@@ -1,7 +1,9 @@
 /**
  * Positions never go back: the answer to a read with a token includes what the token held, and what a
  * leader answers (a strong read, or a write) includes every position that its client had been given
- * before. Compared group by group, where both sides speak of the group.
+ * before. Compared group by group, where both sides speak of the group. Of a leader's answer only its own
+ * group's position is its own: of a range that was moved it also names where former groups closed it, and
+ * that was some time ago.
  */
 import { reaches, type Position, type Token } from '../../topology/position.ts';
 import { grouped } from '../grouped.ts';
@@ -49,7 +51,7 @@ function judge(
     }
     // Overlapping operations of one client are ordered by nothing.
     const inOrder = operation.startedAtMs >= previousEndMs;
-    const due = inOrder && isLeaders(operation) ? [...held.values()] : [];
+    const due = inOrder && isLeaders(operation) ? heldOf(operation, held) : [];
     for (const { position, operation: before } of [
       ...due,
       ...passed(operation, into.positionsOf),
@@ -70,6 +72,14 @@ function judge(
     }
     previousEndMs = Math.max(previousEndMs, operation.endedAtMs);
   }
+}
+
+function heldOf({ node }: Operation, held: ReadonlyMap<string, Held>): Held[] {
+  const all = [...held.values()];
+  // "us-east-1.a" is a node of us-east-1.
+  return node === undefined
+    ? all
+    : all.filter(({ position }) => node.startsWith(`${position.group}.`));
 }
 
 /** Balances may be read on a replica, and a repeated key may be given its first answer: nothing is certain. */

@@ -11,9 +11,12 @@ import type { Aim, MoveKind } from './moves/building.ts';
 import { kills } from './moves/kills.ts';
 import { others } from './moves/others.ts';
 import { partitions } from './moves/partitions.ts';
+import { ranges } from './moves/ranges.ts';
 import { stops } from './moves/stops.ts';
 
 export const MOVES: readonly MoveKind[] = [...kills, ...stops, ...partitions, ...others];
+/** One at a time, beside those of the groups. */
+export const RANGE_MOVES: readonly MoveKind[] = ranges;
 
 export function moveOf(kind: MoveKind, aim: Aim): Move {
   return { name: kind.name, kind: kind.kinds[0], steps: kind.steps(aim) };

@@ -21,6 +21,7 @@ import {
   nodesOf,
   placesOf,
   processesOf,
+  rangeToMove,
   type Scene,
 } from './scene.ts';
 import type { Step, Who } from './steps.ts';
@@ -46,6 +47,7 @@ interface InForce {
 
 const CANCEL_INTERVAL_MS = 120;
 const SWITCHOVER_TIMEOUT_MS = 15_000;
+const MOVE_TIMEOUT_MS = 20_000;
 
 export class Moving {
   readonly #stage: Stage;
@@ -53,6 +55,8 @@ export class Moving {
   readonly #inForce: InForce[] = [];
   readonly #deaf: (() => void)[] = [];
   readonly #epochs = new Map<string, number>();
+  /** The move of a range. */
+  #onItsWay: Promise<void> | undefined;
 
   constructor(stage: Stage, move: PlannedMove) {
     this.#stage = stage;
@@ -73,6 +77,7 @@ export class Moving {
     } finally {
       this.#hear();
       await this.#heal({ do: 'heal' });
+      await this.#onItsWay?.catch(() => {});
     }
   }
 
@@ -108,6 +113,12 @@ export class Moving {
         return (await this.#reopened(step.group, step.timeoutMs)) || step.orGoOn === true;
       case 'switchover':
         await this.#switchover(step.group);
+        return true;
+      case 'begin-move':
+        this.#beginMove(step.group);
+        return true;
+      case 'end-move':
+        await this.#onItsWay;
         return true;
       case 'cancel-waits':
         await this.#cancelWaits(step);
@@ -230,6 +241,34 @@ export class Moving {
     try {
       const { signal } = patience;
       await platform.operate({ kind: 'switchover', group, ...place }, { signal });
+    } finally {
+      cancel();
+      over();
+    }
+  }
+
+  #beginMove(group: string): void {
+    const scene = this.#stage.scene();
+    const chosen = rangeToMove(scene, group);
+    if (chosen === undefined) return;
+    this.#onItsWay = this.#moveRange(chosen, scene.view.ranges[chosen.range]?.group ?? group);
+    this.#onItsWay.catch(() => {});
+  }
+
+  /** One that takes too long is called off, unless it is too late for that: either way it ends. */
+  async #moveRange({ range, to }: { range: string; to: string }, from: string): Promise<void> {
+    const { clock, platform, injections } = this.#stage;
+    const what = `move ${range} from ${from} to ${to}`;
+    const over = injections.add({ what, kind: this.#move.kind, struck: [from, to] });
+    const cancel = clock.schedule(MOVE_TIMEOUT_MS, () => {
+      platform.operate({ kind: 'cancel-move', range }).catch(() => {});
+    });
+    try {
+      await platform.operate({ kind: 'move', range, to });
+    } catch (error) {
+      // Given up, or called off, and the range is where it was; or another move of it is under way.
+      const calm = ['ERR_OPERATION_REFUSED', 'ERR_ABORTED', 'ERR_ENGINE_CLOSED'] as const;
+      if (!calm.some((code) => isMeridianError(error, code))) throw error;
     } finally {
       cancel();
       over();

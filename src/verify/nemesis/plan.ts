@@ -1,13 +1,14 @@
 /**
  * Which faults strike when: pure, from a seed, so that a run can be repeated. Each group has a lane of
  * its own, in which one move follows the other; what touches a place that several groups share takes all
- * lanes at once. Moves are dealt like cards: none comes again before all have come.
+ * lanes at once. Ranges have one more lane: groups fail while they are on their way. Moves are dealt like
+ * cards: none comes again before all have come.
  */
 import { present } from '../../kernel/assert.ts';
 import type { Random } from '../../kernel/random.ts';
 import type { SurvivalGoal } from '../../topology/survival.ts';
 import { between, streamOf } from '../seed.ts';
-import { MOVES, moveOf } from './moves.ts';
+import { MOVES, moveOf, RANGE_MOVES } from './moves.ts';
 import type { MoveKind } from './moves/building.ts';
 import { describeStep, type FaultKind, type Move, type Step } from './steps.ts';
 
@@ -25,7 +26,7 @@ export interface PlanFor {
 export interface PlannedMove extends Move {
   /** From the beginning of the load; not before the lanes are free. */
   readonly atMs: number;
-  /** Groups that no other move touches meanwhile; the first is whom it aims at. */
+  /** Groups that no other move touches meanwhile, the first is whom it aims at; or that of the ranges. */
   readonly lanes: readonly string[];
   /** Does not wait until the group is whole again after the move before. */
   readonly hasty: boolean;
@@ -37,12 +38,37 @@ const GAP_MAX_MS = 2_000;
 /** Guesses for what ends when it ends. */
 const REOPEN_GUESS_MS = 1_500;
 const SWITCHOVER_GUESS_MS = 1_500;
+const MOVE_GUESS_MS = 4_000;
 const WHOLE_GUESS_MS = 2_000;
 const HASTY = 0.25;
 /** A lane waits so long for the others, if it could do something else. */
 const IDLE_MAX_MS = 2_500;
 
+export const RANGES_LANE = 'ranges';
+
 export function planFaults(wanted: PlanFor): readonly PlannedMove[] {
+  return [...planGroups(wanted), ...planRanges(wanted)].toSorted((a, b) => a.atMs - b.atMs);
+}
+
+function planRanges(wanted: PlanFor): readonly PlannedMove[] {
+  const random = streamOf(wanted.seed, 'ranges');
+  const cards = RANGE_MOVES.filter((move) => fits(move, wanted));
+  const moves: PlannedMove[] = [];
+  let deck: MoveKind[] = [];
+  for (let atMs = FIRST_MS + random.below(GAP_MAX_MS); cards.length > 0;) {
+    if (deck.length === 0) deck = shuffled(cards, random);
+    const group = present(wanted.groups[random.below(wanted.groups.length)], 'a group');
+    const aim = { group: group.name, region: group.homeRegion, random };
+    const planned = moveOf(present(deck.shift(), 'a card'), aim);
+    const untilMs = atMs + guessMs(planned.steps);
+    if (atMs >= wanted.durationMs || (moves.length > 0 && untilMs > wanted.durationMs)) break;
+    moves.push({ ...planned, atMs, lanes: [RANGES_LANE], hasty: true });
+    atMs = untilMs + between(random, GAP_MIN_MS, GAP_MAX_MS);
+  }
+  return moves;
+}
+
+function planGroups(wanted: PlanFor): readonly PlannedMove[] {
   const random = streamOf(wanted.seed, 'nemesis');
   const cards = MOVES.filter((move) => fits(move, wanted));
   if (cards.length === 0) return [];
@@ -59,7 +85,7 @@ export function planFaults(wanted: PlanFor): readonly PlannedMove[] {
       ? [group.name, ...[...freeAtMs.keys()].filter((name) => name !== group.name)]
       : [group.name];
     const atMs = Math.max(...lanes.map((name) => freeAtMs.get(name) ?? 0));
-    if (atMs >= wanted.durationMs) return moves.toSorted((a, b) => a.atMs - b.atMs);
+    if (atMs >= wanted.durationMs) return moves;
     const aim = { group: group.name, region: group.homeRegion, random };
     const hasty = random.next() < HASTY;
     const move = { ...moveOf(card, aim), atMs, lanes, hasty };
@@ -122,6 +148,8 @@ export function guessMs(steps: readonly Step[]): number {
         return sum + REOPEN_GUESS_MS;
       case 'switchover':
         return sum + SWITCHOVER_GUESS_MS;
+      case 'end-move':
+        return sum + MOVE_GUESS_MS;
       default:
         return sum;
     }

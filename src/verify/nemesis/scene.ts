@@ -54,6 +54,23 @@ export function nextInLine(scene: Scene, group: string): RoutedNode | undefined 
   return voters[(at + 1) % voters.length];
 }
 
+/**
+ * Which range leaves a group, and for where; or which one comes home. Accounts of a region are all in its
+ * first range (accounts.ts), and those ranges are the first of all.
+ */
+export function rangeToMove(
+  { view }: Pick<Scene, 'view'>,
+  group: string,
+): { readonly range: string; readonly to: string } | undefined {
+  const groups = Object.keys(view.groups).sort();
+  const moving = Object.keys(view.ranges).sort().slice(0, groups.length);
+  const away = moving.find((range) => view.ranges[range]?.group === group);
+  const next = groups[(groups.indexOf(group) + 1) % groups.length];
+  if (away !== undefined && next !== undefined) return { range: away, to: next };
+  const [home] = moving;
+  return home === undefined ? undefined : { range: home, to: group };
+}
+
 /** What fails as a whole: a zone, or with region survival a region. */
 export function placesOf(scene: Scene, who: Who): readonly ChaosPlace[] {
   return nodesOf(scene, who).map(({ locality: { region, zone } }) =>

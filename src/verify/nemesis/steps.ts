@@ -16,6 +16,8 @@ export const FAULT_KINDS = [
   'slow',
   'skew',
   'restart',
+  /** Ranges go to other groups. */
+  'move',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -54,6 +56,12 @@ export type Step =
     }
   /** To the voter that is next in line, in another zone or region. */
   | { readonly do: 'switchover'; readonly group: string }
+  /**
+   * A range with accounts leaves the group for the next one, or comes home when none is left there. It is
+   * on its way while the steps behind are done; `end-move` waits for it.
+   */
+  | { readonly do: 'begin-move'; readonly group: string }
+  | { readonly do: 'end-move' }
   /** Cancels commits that wait for their quorum, as an administrator may. */
   | { readonly do: 'cancel-waits'; readonly group: string; readonly forMs: number }
   /** What this move has in force; or only what was done by one kind of step, or to one role. */
@@ -94,6 +102,10 @@ export function describeStep(step: Step): string {
       return `until ${step.group} is open again`;
     case 'switchover':
       return `switchover of ${step.group}`;
+    case 'begin-move':
+      return `a range leaves ${step.group}`;
+    case 'end-move':
+      return 'until it has moved';
     case 'cancel-waits':
       return `cancel quorum waits of ${step.group} for ${String(step.forMs)} ms`;
     case 'heal':

@@ -47,7 +47,13 @@ export interface Usual {
 }
 
 export function newPulse(): Pulse {
-  return { misses: 0, aloneSinceMs: undefined, usual: undefined, openedAtMs: undefined, patience: 1 };
+  return {
+    misses: 0,
+    aloneSinceMs: undefined,
+    usual: undefined,
+    openedAtMs: undefined,
+    patience: 1,
+  };
 }
 
 /** How patient to be from now on with a leader, or its successor, that is suspected now. */

@@ -111,8 +111,9 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
 
   routing: async (moving) => {
     const { cluster, ranges, range, to } = moving;
-    await cluster.rangeMoved(range, to);
-    ranges.set(range, { group: to, epoch: moving.rangeEpoch, origins: moving.origins });
+    await cluster.register.rangeMoved(range, to);
+    const { rangeEpoch: epoch, origins } = moving;
+    ranges.set(range, { group: to, epoch, origins, made: ranges.get(range)?.made });
     cluster.services.onRoutes();
     return 'done';
   },

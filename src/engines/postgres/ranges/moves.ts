@@ -28,7 +28,7 @@ export class Moves {
 
   /** Resolves when the range is in the other group, and nothing of it is left in its own. */
   async move(range: string, to: string, options: PerformOptions): Promise<'done' | 'already-done'> {
-    const from = this.#cluster.placeOf(range);
+    const from = this.#cluster.register.placeOf(range);
     if (from === to && !this.#moves.has(range)) return 'already-done';
     if (this.#moves.has(range) || from === undefined) {
       throw refused(`${range} is being moved already, or was never prepared`);
@@ -40,7 +40,7 @@ export class Moves {
     });
     this.#moves.set(range, move);
     try {
-      await this.#cluster.beginMove(range, { from, to });
+      await this.#cluster.register.beginMove(range, { from, to });
     } catch (error) {
       this.#moves.delete(range);
       throw error;
@@ -59,7 +59,7 @@ export class Moves {
     }
     move.cancel();
     await this.#running.get(range)?.catch(() => {});
-    if (this.#cluster.placeOf(range) !== move.from) {
+    if (this.#cluster.register.placeOf(range) !== move.from) {
       throw refused(`${range} was in ${move.to} before its move could be cancelled`);
     }
     return 'done';
@@ -67,7 +67,7 @@ export class Moves {
 
   /** Of an earlier life: who has the range is made certain, then it goes on beside everything else. */
   async settle(range: string): Promise<'done' | 'already-done'> {
-    const stored = this.#cluster.moves[range];
+    const stored = this.#cluster.register.moves[range];
     if (stored === undefined || this.#moves.has(range)) return 'already-done';
     const move = new RangeMove({ cluster: this.#cluster, ranges: this.#ranges }, range, stored);
     this.#moves.set(range, move);
@@ -86,6 +86,13 @@ export class Moves {
     });
   }
 
+  /** What else is done to ranges waits for its turn, too. */
+  inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
   /** It was settled, and has not been resumed yet. */
   waits(range: string): boolean {
     return this.#settled.has(range);
@@ -102,12 +109,7 @@ export class Moves {
   }
 
   async #run(move: RangeMove): Promise<void> {
-    const before = this.#turn;
-    const running = (async () => {
-      await before;
-      await move.run();
-    })();
-    this.#turn = running.catch(() => {});
+    const running = this.inTurn(() => move.run());
     this.#running.set(move.range, running);
     try {
       await running;
@@ -116,7 +118,7 @@ export class Moves {
       // Interrupted: the next life needs to know of it.
       if (!this.#cluster.stopping) {
         this.#moves.delete(move.range);
-        await this.#cluster.endMove(move.range);
+        await this.#cluster.register.endMove(move.range);
       }
     }
   }
