@@ -4,6 +4,7 @@
  */
 import type { ChaosControl } from './control/chaos.ts';
 import type { OperationOptions, OperationRequest } from './control/operation.ts';
+import type { AccountExplanation } from './control/placement.ts';
 import type { RestartEnd, RestartOptions, RestartRequest } from './control/restart.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
@@ -44,6 +45,8 @@ export interface Platform {
    * with; a planned switchover that failed before its point of no return was taken back.
    */
   operate(request: OperationRequest, options?: OperationOptions): Promise<void>;
+  /** Why an account lives where it does. Throws ERR_ACCOUNT_NOT_FOUND. */
+  explain(account: string): Promise<AccountExplanation>;
   /** Faults on purpose. */
   readonly chaos: ChaosControl;
   /** Resolves when the platform cannot go on; never rejects. Pending otherwise. */

@@ -22,6 +22,7 @@ import { desiredState } from './orchestrate/desired.ts';
 import { createLocalHost } from './orchestrate/drivers/local.ts';
 import { childEnvironment, environmentOf } from './orchestrate/environment.ts';
 import { secretVariables } from './gateway/options.ts';
+import { openWan } from './orchestrate/emulated-wan.ts';
 import { faultTargets } from './orchestrate/fault-targets.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { oneMigrationAtATime } from './orchestrate/migration.ts';
@@ -29,6 +30,7 @@ import { lettingGo } from './orchestrate/let-go.ts';
 import { Operations } from './orchestrate/operate.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
+import { Rehoming } from './orchestrate/rehoming.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
 import { RollingRestart } from './orchestrate/rolling-restart.ts';
 import { statusReport } from './orchestrate/status.ts';
@@ -41,7 +43,6 @@ import {
 import { World } from './orchestrate/world.ts';
 import type { Platform, StartOptions } from './platform-api.ts';
 import type { Locality } from './topology/region.ts';
-import { directLinks, startWan, type Wan } from './wan/wan.ts';
 import { linksOver } from './wan/within-zone.ts';
 
 export type { Platform, StartOptions } from './platform-api.ts';
@@ -74,6 +75,7 @@ interface Data extends Ground {
   readonly world: World;
   readonly chaos: PlatformChaos;
   readonly operations: Operations;
+  readonly rehoming: Rehoming;
   /** Set once it has started; status is asked for earlier. */
   edge?: Edge;
 }
@@ -118,6 +120,7 @@ export async function startPlatform(
     const databaseReadyMs = Math.round(clock.monotonicMs() - startedAt);
     const edge = await startEdge(start, data);
     data.edge = edge;
+    await data.rehoming.start(ground.installation.fresh);
     await ground.installation.announce(data.control.url);
     return {
       readyMs: Math.round(clock.monotonicMs() - startedAt),
@@ -128,6 +131,7 @@ export async function startPlatform(
       status: () => statusOf(start, data),
       restart: (request, how) => edge.rolling.run(request, how),
       operate: (request, how) => data.operations.run(request, how),
+      explain: (account) => data.rehoming.explain(account),
       chaos: data.chaos,
       failed,
       stop: () => start.scope.close(),
@@ -187,7 +191,8 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   start.begin(
     installation.fresh ? 'creating the database servers' : 'starting the database servers',
   );
-  const wan = await openWan(start, ground);
+  const { latency } = config;
+  const wan = await openWan({ ...start, host, latency, logDirectory: installation.logDirectory });
   const links = linksOver(wan, config.latency.matrix);
   const world = new World({
     regions: config.regions,
@@ -218,6 +223,14 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   await reconcile(engine, desired, { clock, log, signal: start.signal });
   const operations = new Operations({ engine, desired, clock, log });
   scope.push('operations', () => operations.close());
+  const rehoming = new Rehoming({
+    ...{ engine, clock, log, groups: desired.groups, regions: config.regions },
+    ...{ latency: config.latency.matrix, options: config.rehoming },
+    file: `${config.dataDirectory}/account-traffic.json`,
+    status: () => statusOf(start, data),
+    operate: (request) => operations.run(request),
+  });
+  scope.push('re-homing', () => rehoming.close());
   const servers = databaseNodes(desired).size;
   start.begin(
     `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
@@ -229,7 +242,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       control.publish();
     },
   });
-  const data: Data = { ...ground, engine, control, world, chaos, operations };
+  const data: Data = { ...ground, engine, control, world, chaos, operations, rehoming };
   return data;
 }
 
@@ -259,6 +272,10 @@ function openControl(
     activity: () => {
       engine.noteActivity();
     },
+    traffic: (report) => {
+      data().rehoming.report(report);
+    },
+    explain: (account) => data().rehoming.explain(account),
     migrate: oneMigrationAtATime({
       ...{ engine, desired, clock, log },
       directory: config.migrationsDirectory,
@@ -331,25 +348,6 @@ async function startEdge(start: Start, data: Data): Promise<Edge> {
   return { ...edge, rolling: new RollingRestart({ ...shared, ...edge }) };
 }
 
-async function openWan(start: Start, ground: Ground): Promise<Wan> {
-  const { config, clock, log, scope } = start;
-  if (!config.latency.emulated) return directLinks();
-  const wan = await startWan({
-    ...{ host: ground.host, clock, log },
-    latency: config.latency.matrix,
-    scale: config.latency.scale,
-    logFile: `${ground.installation.logDirectory}/wan.log`,
-    env: childEnvironment(),
-  });
-  scope.push('emulated WAN', () => wan[Symbol.asyncDispose]());
-  void wan.ended.then(() => {
-    if (!scope.closed) {
-      start.fail(new MeridianError('ERR_PROCESS_FAILED', 'the emulated WAN ended unasked'));
-    }
-  });
-  return wan;
-}
-
 async function statusOf(start: Start, data: Data): Promise<StatusReport> {
   const { config, desired } = start;
   return statusReport({
@@ -364,6 +362,7 @@ async function statusOf(start: Start, data: Data): Promise<StatusReport> {
     snapshot: await data.engine.observe({}),
     ...processesOf(data),
     faults: data.chaos.faults(),
+    rehoming: data.rehoming.status,
   });
 }
 

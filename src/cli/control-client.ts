@@ -58,16 +58,24 @@ export function strange(): MeridianError {
   );
 }
 
-/** Throws ERR_NOT_RUNNING when nothing answers, ERR_CONTROL_UNAVAILABLE when it answers wrongly. */
 export async function fetchStatus(control: ControlFile): Promise<StatusReport> {
+  return (await requestControl(control, '/v1/status')) as StatusReport;
+}
+
+/**
+ * Throws ERR_NOT_RUNNING when nothing answers, ERR_CONTROL_UNAVAILABLE when it answers wrongly, and what
+ * the supervisor refuses it with.
+ */
+export async function requestControl(control: ControlFile, path: string): Promise<unknown> {
   let response: Response;
+  let body: unknown;
   try {
-    response = await fetch(new URL('/v1/status', control.url), {
+    response = await fetch(new URL(path, control.url), {
       headers: { authorization: `Bearer ${control.token}` },
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
-    if (response.ok) return (await response.json()) as StatusReport;
-    await response.body?.cancel();
+    if (response.ok) return await response.json();
+    body = await response.json().catch(() => undefined);
   } catch (cause) {
     if (cause instanceof Error && cause.name === 'TimeoutError') {
       const message = `the supervisor (process ${String(control.pid)}) did not answer in ${String(REQUEST_TIMEOUT_MS)} ms`;
@@ -75,9 +83,9 @@ export async function fetchStatus(control: ControlFile): Promise<StatusReport> {
     }
     throw new MeridianError('ERR_NOT_RUNNING', 'the platform is not running', { cause });
   }
-  if (response.status === 401 || response.status === 403) {
-    throw strange();
-  }
+  if (response.status === 401 || response.status === 403) throw strange();
+  const failure = body as Partial<EventFailure> | undefined;
+  if (failure?.error !== undefined) throw said(failure);
   throw new MeridianError(
     'ERR_CONTROL_UNAVAILABLE',
     `the supervisor answered with status ${String(response.status)}`,

@@ -8,6 +8,7 @@ import { ownVersion, requiredNode } from '../kernel/version.ts';
 import { addChaosCommand } from './commands/chaos.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addExplainCommand } from './commands/explain.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addMergeCommand } from './commands/merge.ts';
 import { addMoveCommand } from './commands/move.ts';
@@ -59,6 +60,7 @@ export function createProgram(services: UpServices): Command {
   addRebuildCommand(program, io);
   addRecoverCommand(program, io);
   addMoveCommand(program, io);
+  addExplainCommand(program, io);
   addRehomeCommand(program, io);
   addSplitCommand(program, io);
   addMergeCommand(program, io);

@@ -89,13 +89,26 @@ class Attempts<T> {
       try {
         route = await this.#work.route(view, this.#hints);
         const done = await this.#try(route);
-        if (done !== undefined) return done;
+        if (done !== undefined) {
+          this.#counted(route);
+          return done;
+        }
       } catch (error) {
         // The application's own error ends the transaction: it is not ours to judge.
         if (!isMeridianError(error)) throw error;
         if (state !== undefined && error.code === 'ERR_IDEMPOTENCY_KEY_USED') state.used = true;
         else await this.#afterFailure(error, view, route);
       }
+    }
+  }
+
+  /** What a replica answered costs the same wherever the home is. */
+  #counted(route: Route): void {
+    const { tally } = this.#services;
+    if (tally === undefined) return;
+    for (const { access, scopes } of 'targets' in route ? route.targets : [route]) {
+      if (access.kind === 'replica-read') continue;
+      for (const { account } of scopes) if (account !== undefined) tally.count(account);
     }
   }
 

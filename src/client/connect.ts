@@ -1,6 +1,8 @@
 /** `connect`: joins a running platform, from the environment that the app host gives its processes. */
 import { randomUUID } from 'node:crypto';
 import { startMetricsReporter } from '../control/metrics/reporter.ts';
+import { startTrafficReporter } from '../control/traffic/reporter.ts';
+import { TrafficTally } from '../control/traffic/tally.ts';
 import { subscribeControl } from '../control/feed-client.ts';
 import type { ControlSubscription } from '../control/subscription.ts';
 import type { Connector } from '../engines/connector.ts';
@@ -89,9 +91,18 @@ export async function connectObserved(
     ...{ url: controlUrl, token: controlToken, process: name, clock: systemClock },
     read: () => clientSamples(counters.snapshot()),
   });
+  // Behind a gateway it is the gateway that knows where clients are.
+  const tally = readEnvironment('MERIDIAN_INSTANCE') === undefined ? new TrafficTally() : undefined;
+  const traffic =
+    tally === undefined
+      ? undefined
+      : startTrafficReporter({
+          ...{ url: controlUrl, token: controlToken, region, clock: systemClock, tally },
+        });
   return createClient({
     onClose: () => {
       reporter.close();
+      traffic?.close();
     },
     services: {
       clock: systemClock,
@@ -102,6 +113,7 @@ export async function connectObserved(
       counters,
       keysInFlight: new KeysInFlight(),
       avoided: new Avoided(systemClock),
+      tally,
     },
     region,
     newId: randomUUID,

@@ -12,6 +12,8 @@ import { runAttempts } from './attempts.ts';
 import type { AttemptServices } from './work.ts';
 
 const ID_LENGTH_MAX = 128;
+/** At a time; the others are fetched when they are used again. */
+const REFRESHES_MAX = 64;
 const LOOKING_UP = 'an account was looked up';
 const LOOKUP = 'SELECT range FROM meridian.account WHERE id = $1';
 
@@ -24,7 +26,8 @@ export interface LocateOptions {
 
 export class Directory {
   readonly #services: AttemptServices;
-  readonly #ranges: LRUCache<AccountId, string>;
+  /** With the version of the directory (RoutingView) that each was looked up at, or asked about again. */
+  readonly #ranges: LRUCache<AccountId, { readonly range: string; readonly version: number }>;
   readonly #lookups = new Map<AccountId, Promise<string | undefined>>();
 
   constructor(services: AttemptServices) {
@@ -37,14 +40,40 @@ export class Directory {
     const known =
       options.fresh === true
         ? undefined
-        : (this.#routed(this.#ranges.get(id)) ?? this.#routed(await this.#nearby(id, options)));
+        : (this.#routed(this.#cached(id)) ?? this.#routed(await this.#nearby(id, options)));
     const range = known ?? (await this.#ask(id, 'primary', options));
     if (range === undefined) {
       this.#ranges.delete(id);
       throw new MeridianError('ERR_ACCOUNT_NOT_FOUND', 'there is no such account');
     }
-    this.#ranges.set(id, range);
+    this.remember(id, range);
     return homeOf(this.#services.control.view, id, range);
+  }
+
+  get #version(): number {
+    return this.#services.control.view.directory ?? 0;
+  }
+
+  /**
+   * An old answer is used while a newer one is fetched: it is right nearly always, and the database refuses it
+   * where it is not. So a gateway learns where an account lives now without anybody waiting.
+   */
+  #cached(id: AccountId): string | undefined {
+    const known = this.#ranges.get(id);
+    if (known === undefined) return undefined;
+    if (known.version < this.#version && this.#lookups.size < REFRESHES_MAX) {
+      this.remember(id, known.range);
+      this.#nearby(id, {}).then(
+        (range) => {
+          // Unless somebody has learnt more meanwhile.
+          if (range !== undefined && this.#ranges.peek(id)?.range === known.range) {
+            this.remember(id, range);
+          }
+        },
+        () => {},
+      );
+    }
+    return known.range;
   }
 
   /** A range that no route leads to is one that is gone: the answer is old. */
@@ -54,7 +83,7 @@ export class Directory {
   }
 
   remember(id: AccountId, range: string): void {
-    this.#ranges.set(id, range);
+    this.#ranges.set(id, { range, version: this.#version });
   }
 
   /** One lookup per account at a time, however many callers wait for it. */

@@ -1,5 +1,6 @@
 /** What a call hands to the loop of attempts (attempts.ts), and what all calls of one client share. */
 import type { ControlSubscription } from '../control/subscription.ts';
+import type { TrafficTally } from '../control/traffic/tally.ts';
 import type { Connector, SessionTarget, StatementLimits } from '../engines/connector.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Random } from '../kernel/random.ts';
@@ -23,6 +24,8 @@ export interface AttemptServices {
   readonly keysInFlight: KeysInFlight;
   /** Nodes that did not answer a read a moment ago. */
   readonly avoided: Avoided;
+  /** Where accesses are counted that pay for the distance; undefined: somebody else counts them. */
+  readonly tally?: Pick<TrafficTally, 'count'> | undefined;
   /** Undefined: the engine cannot. */
   readonly crossGroup?: CrossGroupServices | undefined;
 }

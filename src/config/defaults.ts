@@ -4,6 +4,8 @@
  */
 import type { LogLevel } from '../kernel/log.ts';
 import type { AccessLogOptions, AccountSource, GatewayOptions } from '../gateway/options.ts';
+import type { RehomingMode } from '../placement/rehoming-mode.ts';
+import { REHOMING_DEFAULTS } from '../placement/rehoming-policy.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
 
 export const DEFAULTS = {
@@ -73,6 +75,13 @@ export const DEFAULTS = {
     websocketsMax: 1_024,
     websocketIdleTimeoutMs: 300_000,
     idempotencyKeys: false,
+  },
+  rehoming: {
+    mode: 'suggest' as RehomingMode,
+    intervalMs: 3_600_000,
+    intervalsPerCycle: 24,
+    accountsMax: 20_000,
+    ...REHOMING_DEFAULTS,
   },
   traffic: { directory: '.' },
   dataDirectory: '.meridian',

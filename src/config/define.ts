@@ -3,6 +3,7 @@
  * checked, printed and compared before anything runs. Defaults are named here for the reader's editor
  * and live in defaults.ts; docs/reference/config.md lists the same, and a test compares the three.
  */
+import type { RehomingMode } from '../placement/rehoming-mode.ts';
 import type { LogLevel } from '../kernel/log.ts';
 import type { TableLocality } from '../topology/locality.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
@@ -181,6 +182,8 @@ export interface MeridianConfig<Region extends string = string> {
    * @defaultValue 60000
    */
   readonly startTimeoutMs?: number | undefined;
+  /** Accounts are given another home region where their traffic says so. */
+  readonly rehoming?: RehomingConfig | undefined;
   /** How often each group's leader proves its age, which bounded reads on replicas rely on. */
   readonly heartbeat?:
     | {
@@ -206,6 +209,76 @@ export interface MeridianConfig<Region extends string = string> {
         readonly level?: LogLevel | undefined;
       }
     | undefined;
+}
+
+/** Times are in intervals, and in cycles of them: hours and days unless declared otherwise. */
+export interface RehomingConfig {
+  /**
+   * 'off' counts nothing; 'suggest' says which accounts should move, in status and `meridian explain`;
+   * 'auto' moves them.
+   * @defaultValue 'suggest'
+   */
+  readonly mode?: RehomingMode | undefined;
+  /**
+   * Traffic is added up over so long.
+   * @defaultValue 3600000
+   */
+  readonly intervalMs?: number | undefined;
+  /**
+   * After so many intervals traffic is expected to repeat itself.
+   * @defaultValue 24
+   */
+  readonly intervalsPerCycle?: number | undefined;
+  /**
+   * Accounts whose traffic is remembered; those with the least are forgotten beyond it.
+   * @defaultValue 20000
+   */
+  readonly accountsMax?: number | undefined;
+  /**
+   * Share of the mean distance that another home must save.
+   * @defaultValue 0.2
+   */
+  readonly gainMin?: number | undefined;
+  /**
+   * Share of the traffic that must come from the new home.
+   * @defaultValue 0.45
+   */
+  readonly dominanceMin?: number | undefined;
+  /**
+   * Accesses in a cycle below which an account stays where it is.
+   * @defaultValue 24
+   */
+  readonly accessesMin?: number | undefined;
+  /**
+   * The preference must show in each of so many cycles.
+   * @defaultValue 2
+   */
+  readonly dwellCycles?: number | undefined;
+  /**
+   * A home is vacated when at most this share of its traffic of the cycle before is left.
+   * @defaultValue 0.1
+   */
+  readonly vacatedShareMax?: number | undefined;
+  /**
+   * Intervals after which that tells.
+   * @defaultValue 6
+   */
+  readonly vacatedIntervals?: number | undefined;
+  /**
+   * Intervals in which nothing moves an account again.
+   * @defaultValue 72
+   */
+  readonly cooldownIntervals?: number | undefined;
+  /**
+   * Share of all bytes that may be moved in a cycle.
+   * @defaultValue 0.02
+   */
+  readonly bytesShareMax?: number | undefined;
+  /**
+   * Accounts that may be moved in a cycle.
+   * @defaultValue 10000
+   */
+  readonly movesMax?: number | undefined;
 }
 
 /** What a configuration file may export: the declaration, a promise of it, or a function giving either. */

@@ -1,9 +1,10 @@
 /** Fills in every default and makes every path absolute. Pure; the declaration passed all checks. */
 import { dirname, resolve } from 'node:path';
 import type { AppOptions } from '../app/options.ts';
+import type { RehomingOptions } from '../placement/rehoming-mode.ts';
 import type { Region } from '../topology/region.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { AppConfig, MeridianConfig } from './define.ts';
+import type { AppConfig, MeridianConfig, RehomingConfig } from './define.ts';
 import { latencyMatrix } from './latency.ts';
 import { resolveGateway } from './resolve-gateway.ts';
 import type { EngineOptions, LatencyOptions, ResolvedConfig } from './resolved.ts';
@@ -56,6 +57,17 @@ function resolveEngine(
   };
 }
 
+function resolveRehoming(declared: RehomingConfig): RehomingOptions {
+  const given = Object.fromEntries(
+    Object.entries(declared).filter(([, value]) => value !== undefined),
+  ) as RehomingConfig;
+  const { mode, intervalMs, intervalsPerCycle, accountsMax, ...policy } = {
+    ...DEFAULTS.rehoming,
+    ...given,
+  } as typeof DEFAULTS.rehoming;
+  return { mode, intervalMs, intervalsPerCycle, accountsMax, policy };
+}
+
 /** `configFile` is absolute; relative paths of the declaration start at its folder. */
 export function resolveConfig(config: MeridianConfig, configFile: string): ResolvedConfig {
   const base = dirname(configFile);
@@ -91,6 +103,7 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     dataDirectory,
     controlPort: config.controlPort ?? DEFAULTS.controlPort,
     startTimeoutMs,
+    rehoming: resolveRehoming(config.rehoming ?? {}),
     heartbeat,
     log: { level: config.log?.level ?? DEFAULTS.log.level },
   };

@@ -6,6 +6,7 @@ import type { AppOptions } from '../app/options.ts';
 import type { PostgresOptions } from '../engines/postgres/options.ts';
 import type { GatewayOptions } from '../gateway/options.ts';
 import type { LogLevel } from '../kernel/log.ts';
+import type { RehomingOptions } from '../placement/rehoming-mode.ts';
 import type { TableLocality } from '../topology/locality.ts';
 import type { LatencyMatrix, Region, RegionName } from '../topology/region.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
@@ -46,6 +47,7 @@ export interface ResolvedConfig {
   readonly dataDirectory: string;
   readonly controlPort: number;
   readonly startTimeoutMs: number;
+  readonly rehoming: RehomingOptions;
   readonly heartbeat: { readonly activeMs: number; readonly idleMs: number };
   readonly log: { readonly level: LogLevel };
 }

@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { REHOMING_MODES } from '../placement/rehoming-mode.ts';
 import { accessLog, authentication, proxy, rateLimits } from './schema-access.ts';
 import { integer, number, oneOf, path, text, timeout } from './schema-values.ts';
 
@@ -197,6 +198,26 @@ export const configSchema = z.strictObject(
     dataDirectory: path.optional(),
     controlPort: port.optional(),
     startTimeoutMs: timeout.optional(),
+    rehoming: z
+      .strictObject(
+        {
+          mode: oneOf(REHOMING_MODES).optional(),
+          intervalMs: integer(1_000, 86_400_000).optional(),
+          intervalsPerCycle: integer(1, 168).optional(),
+          accountsMax: integer(1, 1_000_000).optional(),
+          gainMin: number(0, 1).optional(),
+          dominanceMin: number(0, 1).optional(),
+          accessesMin: integer(1, 1_000_000_000).optional(),
+          dwellCycles: integer(1, 14).optional(),
+          vacatedShareMax: number(0, 1).optional(),
+          vacatedIntervals: integer(1, 168).optional(),
+          cooldownIntervals: integer(0, 100_000).optional(),
+          bytesShareMax: number(0, 1).optional(),
+          movesMax: integer(0, 1_000_000).optional(),
+        },
+        { error: 'an object' },
+      )
+      .optional(),
     heartbeat: z
       .strictObject(
         { activeMs: integer(10, 60_000).optional(), idleMs: integer(10, 60_000).optional() },

@@ -134,6 +134,7 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
           made: optional(flag),
         }),
       ),
+      directory: optional(count),
       appServers: list(
         fields({
           ...{ name: text, instance: text, locality, address, ready: flag },

@@ -30,6 +30,7 @@ import { processRoutes, type Restart } from './routes/processes.ts';
 import { reportRoutes } from './routes/reports.ts';
 import type { Routes } from './routes/route.ts';
 import type { StatusReport } from './status.ts';
+import type { TrafficReport } from './traffic/report.ts';
 
 export type { Subscriber } from './feed-stream.ts';
 
@@ -45,6 +46,8 @@ export interface ControlServerOptions {
   readonly view: (subscriber: Subscriber) => Promise<RoutingView> | RoutingView;
   readonly status: () => Promise<StatusReport> | StatusReport;
   readonly activity: (report: ActivityReport) => void;
+  readonly traffic?: ((report: TrafficReport) => void) | undefined;
+  readonly explain?: ((account: string) => Promise<unknown>) | undefined;
   readonly migrate?: Migrate;
   readonly restart: Restart;
   readonly operate?: Operate | undefined;

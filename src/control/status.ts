@@ -1,4 +1,5 @@
 /** What `meridian status` shows: the whole platform at one moment. */
+import type { RehomingStatus } from './placement.ts';
 import type { NodeKind } from '../topology/node.ts';
 import type { Region } from '../topology/region.ts';
 import type { ChaosFault } from './chaos.ts';
@@ -157,6 +158,7 @@ export interface StatusReport {
   readonly gateways: readonly ProcessStatus[];
   readonly appServers: readonly ProcessStatus[];
   readonly transfers: readonly TransferStatus[];
+  readonly rehoming: RehomingStatus;
   /** Faults on purpose that are in force. */
   readonly faults: readonly ChaosFault[];
   readonly supervisorPid: number;

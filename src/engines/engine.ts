@@ -171,6 +171,17 @@ export interface EngineRoutes {
     >
   >;
   readonly nodes: readonly NodeRoute[];
+  /** As in RoutingView. */
+  readonly directory?: number | undefined;
+}
+
+export interface AccountFacts {
+  /** Those that exist: in which group's which range. */
+  readonly homes: ReadonlyMap<AccountId, { readonly range: RangeName; readonly group: GroupName }>;
+  /** Of an account of the range, on average. */
+  readonly bytesPerAccount: Readonly<Record<RangeName, number>>;
+  /** Of all accounts. */
+  readonly totalBytes: number;
 }
 
 export interface Engine extends AsyncDisposable {
@@ -195,6 +206,9 @@ export interface Engine extends AsyncDisposable {
   changes(after: Position | undefined): Promise<AsyncIterable<unknown>>;
 
   routes(): EngineRoutes;
+
+  /** Where accounts are and what they weigh, for placement. Left out: the engine places them itself. */
+  accountFacts?(accounts: readonly AccountId[]): Promise<AccountFacts>;
 
   /** Credentials of the application's role: not a superuser, owner of nothing. */
   applicationCredentials(): {

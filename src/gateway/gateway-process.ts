@@ -5,6 +5,8 @@
  */
 import { connect } from '../client/connect.ts';
 import { startMetricsReporter, type MetricsReporter } from '../control/metrics/reporter.ts';
+import { startTrafficReporter } from '../control/traffic/reporter.ts';
+import { TrafficTally } from '../control/traffic/tally.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import { createLog } from '../kernel/log.ts';
@@ -13,8 +15,18 @@ import { SOCKET_FROM_PARENT, type GatewayMessage, type GatewayOrder } from './ga
 import { startGateway, type Gateway } from './gateway.ts';
 import { gatewaySamples } from './metrics.ts';
 import { secretVariables, type GatewayOptions } from './options.ts';
+import type { RouteReason } from './route.ts';
 
 const SOCKET_TIMEOUT_MS = 10_000;
+
+/** What an account's home must answer, wherever that is; the rest is answered nearby. */
+const FAR: Readonly<Record<RouteReason, boolean>> = {
+  'local-read': false,
+  'failover-read': false,
+  'local-write': true,
+  'home-write': true,
+  'failover-write': true,
+};
 
 const log = createLog({
   clock: systemClock,
@@ -64,6 +76,7 @@ async function main(): Promise<void> {
   const socket =
     process.env[SOCKET_FROM_PARENT] === undefined ? undefined : await socketFromParent();
   const client = await connect({ log });
+  const tally = new TrafficTally();
   let gateway: Gateway;
   try {
     const options = gatewayOptions(client.control.hello.gateway);
@@ -80,6 +93,9 @@ async function main(): Promise<void> {
       clock: systemClock,
       random: systemRandom,
       log,
+      onAccess: (account, why) => {
+        if (FAR[why]) tally.count(account);
+      },
       port: Number(process.env['PORT'] ?? 0),
       socket,
       onSeen: (version, busy) => {
@@ -90,12 +106,22 @@ async function main(): Promise<void> {
     await client.close();
     throw error;
   }
-  const reporter = reportMetrics(gateway);
+  const reporters = [reportMetrics(gateway), reportTraffic(tally)];
   obey(gateway, async () => {
-    reporter.close();
+    for (const reporter of reporters) reporter.close();
     await client.close();
   });
   tell({ kind: 'ready', port: gateway.port });
+}
+
+function reportTraffic(tally: TrafficTally): { close(): void } {
+  return startTrafficReporter({
+    url: required('MERIDIAN_CONTROL_URL'),
+    token: required('MERIDIAN_CONTROL_TOKEN'),
+    region: required('MERIDIAN_REGION'),
+    clock: systemClock,
+    tally,
+  });
 }
 
 function reportMetrics(gateway: Gateway): MetricsReporter {

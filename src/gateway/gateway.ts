@@ -13,6 +13,7 @@ import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { Scope } from '../kernel/scope.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
+import type { AccountId } from '../topology/routing.ts';
 import { AccessLogFile } from './access-log-file.ts';
 import { accessLog, type AccessLog } from './access-log.ts';
 import { Access } from './access.ts';
@@ -27,6 +28,7 @@ import type { AccountLocator } from './locator.ts';
 import type { GatewayOptions } from './options.ts';
 import { createHttpServer } from './http-server.ts';
 import { Proxy } from './proxy.ts';
+import type { RouteReason } from './route.ts';
 import { Phases } from './phases.ts';
 import { healthAnswer, readiness, type HealthAnswer } from './readiness.ts';
 import { Tunnels } from './tunnels.ts';
@@ -49,6 +51,8 @@ export interface StartGatewayOptions {
   readonly secrets?: Readonly<Record<string, string | undefined>>;
   /** A bound socket of the supervisor's to accept on, instead of one of its own at `port`. */
   readonly socket?: object | undefined;
+  /** Told of each request of an account that was answered, and why it went where it went. */
+  readonly onAccess?: (account: AccountId, why: RouteReason) => void;
   /** Told what it routes by: the view's version, and the leaving app servers it still waits for. */
   readonly onSeen?: (version: number, busy: readonly string[]) => void;
 }

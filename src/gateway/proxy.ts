@@ -13,7 +13,7 @@ import type { Log } from '../kernel/log.ts';
 import type { Random } from '../kernel/random.ts';
 import { backoffMs } from '../kernel/retry.ts';
 import type { RegionName, ZoneName } from '../topology/region.ts';
-import type { RoutedAppServer } from '../topology/routing.ts';
+import type { AccountId, RoutedAppServer } from '../topology/routing.ts';
 import { noteAdmitted, noteRoute, type AccessLog } from './access-log.ts';
 import { accessRequest, type Access, type Admitted } from './access.ts';
 import { readHead, readTimeAllowed } from './admission.ts';
@@ -56,6 +56,7 @@ export interface ProxyOptions {
   readonly accessLog: AccessLog | undefined;
   readonly counters: MutableCounters;
   readonly phases: Phases;
+  readonly onAccess?: ((account: AccountId, why: RouteReason) => void) | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -167,6 +168,7 @@ export class Proxy {
       noteRoute(exchange.entry, route);
       const { outcome, replayable } = await this.#attempt(exchange, forwarding, route.server);
       if (outcome.kind === 'answered') {
+        if (asked.account !== undefined) this.#parts.onAccess?.(asked.account, route.why);
         dropRest({ request: exchange.request, clock: this.#parts.clock });
         return;
       }

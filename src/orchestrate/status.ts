@@ -1,4 +1,5 @@
 /** One status report from one snapshot and the processes' own states. Pure. */
+import type { RehomingStatus } from '../control/placement.ts';
 import type { ChaosFault } from '../control/chaos.ts';
 import type {
   GroupStatus,
@@ -34,6 +35,7 @@ export interface StatusSources {
   readonly gateways: readonly ProcessStatus[];
   readonly appServers: readonly ProcessStatus[];
   readonly faults: readonly ChaosFault[];
+  readonly rehoming: RehomingStatus;
 }
 
 /** A follower further behind than this is catching up rather than streaming along. */
@@ -74,6 +76,7 @@ export function statusReport(sources: StatusSources): StatusReport {
       ...told,
       forMs: Math.round(sinceMs),
     })),
+    rehoming: sources.rehoming,
     faults: sources.faults,
     supervisorPid: sources.supervisorPid,
   };

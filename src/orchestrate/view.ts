@@ -82,5 +82,6 @@ export async function viewFor(sources: ViewSources, from: Locality): Promise<Rou
       Object.entries(sources.routes.ranges).map(([name, range]) => [name, { name, ...range }]),
     ),
     appServers,
+    directory: sources.routes.directory,
   };
 }

@@ -71,6 +71,8 @@ export interface RoutingView {
   readonly groups: Readonly<Record<GroupName, RoutedGroup>>;
   readonly ranges: Readonly<Record<RangeName, RoutedRange>>;
   readonly appServers: readonly RoutedAppServer[];
+  /** Rises when accounts have got another home: what was looked up before may be old. Absent: 0. */
+  readonly directory?: number | undefined;
 }
 
 /** Where an account lives, as a lookup in the directory found it. */

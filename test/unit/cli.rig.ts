@@ -93,6 +93,7 @@ export function paperPlatform(changes: Partial<Platform> = {}): PaperPlatform {
         status: () => Promise.reject(new Error('not asked for')),
         restart: () => Promise.reject(new Error('not asked for')),
         operate: () => Promise.reject(new Error('not asked for')),
+        explain: () => Promise.reject(new Error('not asked for')),
         chaos: {
           inject: () => Promise.reject(new Error('not asked for')),
           heal: () => Promise.resolve([]),

@@ -121,6 +121,10 @@ describe('the status report', () => {
       ...{ installation: 'i', engine: 'postgres', survive: 'zone', primaryRegion: 'us-east' },
       ...{ startedAtMs: 0, supervisorPid: 1, regions: REGIONS, groups: DESIRED.groups },
       ...{ gateways: [], appServers: [], faults: [], snapshot },
+      rehoming: {
+        ...{ mode: 'suggest' as const, accountsSeen: 0, suggested: [], suggestedTotal: 0 },
+        ...{ postponedTotal: 0, movedAccounts: 0, movedBytes: 0, note: '' },
+      },
     });
   const nodeOf = (change: object): ReturnType<typeof report>['nodes'][number] | undefined => {
     const seen = converged();

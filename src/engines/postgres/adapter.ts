@@ -22,6 +22,7 @@ import type { PostgresOptions } from './options.ts';
 import { performAction } from './performing.ts';
 import { planSteps, type PostgresAction } from './plan.ts';
 import { planWanted } from './plan-wanted.ts';
+import { accountFacts } from './ranges/homes.ts';
 import { Moves } from './ranges/moves.ts';
 import { Transfers } from './ranges/transfers.ts';
 import { DATABASE, ROLE } from './roles.ts';
@@ -69,7 +70,9 @@ async function openEngine(options: PostgresOptions, services: EngineServices): P
     clock: services.clock,
     ...{ account, binaries, storage, secrets, options },
   };
-  return engineOf(new Cluster(server, services));
+  const cluster = new Cluster(server, services);
+  cluster.directory = services.clock.now();
+  return engineOf(cluster);
 }
 
 function engineOf(cluster: Cluster): Engine {
@@ -109,6 +112,7 @@ function engineOf(cluster: Cluster): Engine {
       background.start(desired.primaryGroup);
     },
     routes: () => routesOf(cluster, ranges),
+    accountFacts: (accounts) => accountFacts(cluster, accounts),
     applicationCredentials: () => ({
       database: DATABASE,
       user: ROLE.application,

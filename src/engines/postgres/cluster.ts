@@ -31,6 +31,8 @@ export class Cluster {
   /** Loops that look after nodes; they end by themselves once the engine stops. */
   readonly keepers = new Set<Promise<unknown>>();
   readonly copies = new Copies();
+  /** See RoutingView: a time, so that it rises over restarts too. */
+  directory = 0;
   /** Where ranges are, and what is being done to them. */
   readonly register: RangeRegister;
   /** Ranges whose migrations are being applied: nothing of them goes anywhere meanwhile. */

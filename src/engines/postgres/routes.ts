@@ -6,6 +6,7 @@ export type RangePlaces = Map<string, EngineRoutes['ranges'][string]>;
 
 export function routesOf(cluster: Cluster, ranges: RangePlaces): EngineRoutes {
   return {
+    directory: cluster.directory,
     groups: Object.fromEntries(
       [...cluster.groups.values()].map((group) => [
         group.spec.name,

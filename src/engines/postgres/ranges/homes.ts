@@ -4,6 +4,7 @@ import { waitUntil } from '../../../kernel/clock.ts';
 import { MeridianError } from '../../../kernel/errors.ts';
 import type { GroupName } from '../../../topology/position.ts';
 import type { AccountId, RangeName } from '../../../topology/routing.ts';
+import type { AccountFacts } from '../../engine.ts';
 import { withAdmin } from '../admin.ts';
 import type { Cluster } from '../cluster.ts';
 import type { ClusterGroup } from '../cluster-state.ts';
@@ -104,6 +105,56 @@ export async function forgottenEverywhere(
     cluster.notStopping();
   });
   return [...late];
+}
+
+/** Where they are, and what an account of each range weighs on average. */
+export async function accountFacts(
+  cluster: Cluster,
+  accounts: readonly AccountId[],
+): Promise<AccountFacts> {
+  const homes = new Map<AccountId, { range: RangeName; group: GroupName }>();
+  for (const [range, there] of await homesOf(cluster, accounts)) {
+    const group = cluster.register.placeOf(range);
+    if (group === undefined) continue;
+    for (const account of there) homes.set(account, { range, group });
+  }
+  const counted = await onPrimary(cluster, (client) =>
+    client.query<{ range: string; count: string }>(
+      'SELECT range, count(*) AS count FROM meridian.account GROUP BY range',
+    ),
+  );
+  const bytesPerAccount: Record<RangeName, number> = {};
+  let totalBytes = 0;
+  for (const { range, bytes } of await weights(cluster)) {
+    const count = Number(counted.rows.find((row) => row.range === range)?.count ?? 0);
+    totalBytes += bytes;
+    bytesPerAccount[range] = count === 0 ? 0 : Math.ceil(bytes / count);
+  }
+  return { homes, bytesPerAccount, totalBytes };
+}
+
+async function weights(
+  cluster: Cluster,
+): Promise<readonly { readonly range: RangeName; readonly bytes: number }[]> {
+  const found: { range: RangeName; bytes: number }[] = [];
+  for (const { spec, open, leader } of cluster.groups.values()) {
+    if (!open || !cluster.reaches(leader)) {
+      throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${spec.name} is not open`);
+    }
+    const { rows } = await withAdmin(
+      cluster.admin(leader),
+      (client) =>
+        client.query<{ range: string; bytes: string }>(
+          `SELECT r.name AS range, coalesce(sum(pg_table_size(c.oid)), 0) AS bytes
+           FROM meridian.range r JOIN pg_namespace n ON n.nspname = r.name
+           LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind = 'r'
+           WHERE r.state = 'open' GROUP BY r.name`,
+        ),
+      { statementTimeoutMs: STATEMENT_TIMEOUT_MS },
+    );
+    found.push(...rows.map(({ range, bytes }) => ({ range, bytes: Number(bytes) })));
+  }
+  return found;
 }
 
 interface Home {

@@ -24,6 +24,8 @@ import { arrived, nextAct, type TransferAct, type TransferPicture } from './tran
 /** About two minutes: longer than a failover, shorter than anybody's patience. */
 const FAILURES_MAX = 40;
 const BACKOFF = { baseMs: 100, maxMs: 3_000 };
+/** Of copies of the directory, where nothing is wrong. */
+const COPIES_LAG_MS = 5_000;
 
 export interface TransferOn {
   readonly cluster: Cluster;
@@ -116,6 +118,7 @@ export class TransferRun {
         await clock.sleep(waitMs, cluster.stopSignal).catch(() => {});
       }
     }
+    if (this.#stored.goal.kind === 'rehome') this.#announce();
     if (this.#stored.cancelled === true) throw this.#reason();
   }
 
@@ -215,6 +218,22 @@ export class TransferRun {
     const hopeless =
       failure.code === 'ERR_OPERATION_REFUSED' || failure.code === 'ERR_RANGE_DIFFERS';
     if (hopeless || this.#failuresInRow >= FAILURES_MAX) await this.cancel().catch(() => {});
+  }
+
+  /**
+   * Whoever has looked them up before looks again; and once more when every copy of the directory, replicas
+   * included, says so for certain: they follow within their lag, which nobody waits for.
+   */
+  #announce(): void {
+    const { cluster } = this.#on;
+    const { clock, onRoutes } = cluster.services;
+    const tell = (): void => {
+      if (cluster.stopping) return;
+      cluster.directory = Math.max(cluster.directory + 1, clock.now());
+      onRoutes();
+    };
+    tell();
+    clock.sleep(COPIES_LAG_MS, cluster.stopSignal).then(tell, () => {});
   }
 
   #reason(): MeridianError {

@@ -1,0 +1,65 @@
+/** Where accounts live, and which should live elsewhere, as a person reads it. Pure. */
+import type { AccountExplanation, RehomingStatus } from '../control/placement.ts';
+import { formatDuration } from './duration.ts';
+import { formatBytes, formatTable, type Column } from './output.ts';
+
+const percent = (share: number): string => `${String(Math.round(100 * share))} %`;
+
+const TRAFFIC: readonly Column<AccountExplanation['traffic'][number]>[] = [
+  { title: 'CLIENTS IN', text: ({ region }) => region },
+  { title: 'ACCESSES', align: 'right', text: ({ accesses }) => String(accesses) },
+  { title: 'SHARE', align: 'right', text: ({ share }) => percent(share) },
+];
+
+const HOMES: readonly Column<AccountExplanation['homes'][number]>[] = [
+  { title: 'HOME IN', text: ({ region }) => region },
+  { title: 'MEAN ROUND TRIP', align: 'right', text: ({ meanMs }) => `${meanMs.toFixed(1)} ms` },
+];
+
+export function explanationLines(told: AccountExplanation): string[] {
+  const { account, home, group, range, mode, why, traffic, homes, wouldMoveTo } = told;
+  const cycle = formatDuration(told.intervalMs * told.intervalsPerCycle);
+  const seen = traffic.some(({ accesses }) => accesses > 0);
+  return [
+    `${account} lives in ${home} (range ${range} of ${group}).`,
+    `It ${why}.`,
+    ...(wouldMoveTo === null || mode === 'auto'
+      ? []
+      : [
+          `Nothing is moved by itself (rehoming.mode is ${mode}): meridian rehome ${account} --to ${wouldMoveTo}`,
+        ]),
+    ...(seen
+      ? [
+          '',
+          `What its home had to answer in the last ${cycle}:`,
+          ...formatTable(traffic, TRAFFIC),
+          '',
+          ...formatTable(homes, HOMES),
+        ]
+      : []),
+  ];
+}
+
+/** Nothing where there is nothing to tell. */
+export function rehomingLines(told: RehomingStatus): string[] {
+  const { mode, suggestedTotal, postponedTotal, movedAccounts, movedBytes, note } = told;
+  const first = told.suggested
+    .slice(0, 3)
+    .map(({ account, from, to }) => `${account} from ${from} to ${to}`);
+  return [
+    ...(suggestedTotal === 0
+      ? []
+      : [
+          `${String(suggestedTotal)} accounts should have another home (${mode}): ${first.join(', ')}${suggestedTotal > first.length ? ', …' : ''}`,
+        ]),
+    ...(postponedTotal === 0
+      ? []
+      : [`${String(postponedTotal)} more wait: a cycle may move no more bytes or accounts`]),
+    ...(movedAccounts === 0
+      ? []
+      : [
+          `${String(movedAccounts)} accounts were re-homed in this cycle, ${formatBytes(movedBytes)}`,
+        ]),
+    ...(note === '' ? [] : [`re-homing: ${note}`]),
+  ];
+}

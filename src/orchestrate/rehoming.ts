@@ -1,0 +1,309 @@
+/**
+ * Automatic re-homing on the running cluster: takes what gateways and libraries have counted, decides once an
+ * interval (src/placement, pure), tells it, and, where it is asked to, has it done by the same operation that a
+ * person would ask for.
+ *
+ * It does nothing while a group is closed or a gateway is not well: a region that is cut off looks as if it had
+ * been left (docs/decisions/0022). When an account was moved is written down before it is moved.
+ */
+import { rm } from 'node:fs/promises';
+import type { AccountExplanation, RehomingStatus } from '../control/placement.ts';
+import type { OperationRequest } from '../control/operation.ts';
+import type { StatusReport } from '../control/status.ts';
+import type { TrafficReport } from '../control/traffic/report.ts';
+import type { AccountFacts, Engine } from '../engines/engine.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { MeridianError, messageOf } from '../kernel/errors.ts';
+import type { Log } from '../kernel/log.ts';
+import { explainHome } from '../placement/explain.ts';
+import type { RehomingOptions } from '../placement/rehoming-mode.ts';
+import { planRehoming, type Move } from '../placement/rehoming-plan.ts';
+import type { AccountFacts as PlacedAccount } from '../placement/rehoming.ts';
+import type { Distances } from '../placement/preference.ts';
+import type { GroupSpec } from '../topology/node.ts';
+import { roundTripMs, type LatencyMatrix, type Region } from '../topology/region.ts';
+import type { AccountId } from '../topology/routing.ts';
+import { AccountTraffic, type Remembered } from './account-traffic.ts';
+
+export interface RehomingParts {
+  readonly engine: Pick<Engine, 'accountFacts'>;
+  readonly groups: readonly GroupSpec[];
+  readonly regions: readonly Region[];
+  readonly latency: LatencyMatrix;
+  readonly options: RehomingOptions;
+  /** Where traffic is kept. */
+  readonly file: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly status: () => Promise<StatusReport>;
+  readonly operate: (request: OperationRequest) => Promise<void>;
+}
+
+/** Asked for in one operation. */
+const ACCOUNTS_PER_OPERATION = 1_000;
+const SUGGESTIONS_TOLD_MAX = 100;
+
+export class Rehoming {
+  readonly #parts: RehomingParts;
+  readonly #traffic: AccountTraffic;
+  readonly #distances: Distances;
+  readonly #names: readonly string[];
+  #cancel = (): void => {};
+  #closed = false;
+  #suggested: readonly Move<AccountId>[] = [];
+  #postponed = 0;
+  /** By interval, of the cycle that ends now. */
+  #moved: { readonly interval: number; readonly accounts: number; readonly bytes: number }[] = [];
+  #note = '';
+
+  constructor(parts: RehomingParts) {
+    const { options, regions, latency } = parts;
+    this.#parts = parts;
+    this.#names = regions.map(({ name }) => name);
+    const shape = {
+      regions: regions.length,
+      intervalsPerCycle: options.intervalsPerCycle,
+      // One more than is looked back on: the cycle before the dwell shows what was usual.
+      cycles: options.policy.dwellCycles + 1,
+    };
+    this.#traffic = new AccountTraffic(shape, options.accountsMax);
+    this.#distances = regions.map((from) =>
+      regions.map((to) => (from === to ? 0 : roundTripMs(latency, placeOf(from), placeOf(to)))),
+    );
+  }
+
+  /** `fresh`: what was counted belongs to data that is gone. */
+  async start(fresh: boolean): Promise<void> {
+    const { options, file } = this.#parts;
+    if (fresh) await rm(file, { force: true });
+    if (options.mode === 'off') return;
+    await this.#traffic.load(file, { intervalMs: options.intervalMs, regions: this.#names });
+    this.#traffic.advance(this.#interval(), options.policy.cooldownIntervals);
+    this.#plan();
+  }
+
+  report({ region, accounts }: TrafficReport): void {
+    const at = this.#names.indexOf(region);
+    if (this.#parts.options.mode === 'off' || at < 0) return;
+    const interval = this.#interval();
+    for (const [account, accesses] of accounts) {
+      this.#traffic.add(account, { interval, region: at, accesses });
+    }
+  }
+
+  /** Throws ERR_ACCOUNT_NOT_FOUND; ERR_OPERATION_REFUSED where nothing is counted. */
+  async explain(account: AccountId): Promise<AccountExplanation> {
+    const { options } = this.#parts;
+    const facts = await this.#factsOf([account]);
+    const home = facts.homes.get(account);
+    if (home === undefined) {
+      throw new MeridianError('ERR_ACCOUNT_NOT_FOUND', `there is no account ${account}`);
+    }
+    const placed = this.#placed(account, this.#traffic.of(account), facts);
+    const { policy, mode, intervalMs, intervalsPerCycle } = options;
+    if (placed === undefined) {
+      const why =
+        mode === 'off'
+          ? 'stays: `rehoming.mode` is off, and nothing is counted'
+          : 'stays: nobody has used it lately';
+      return {
+        ...{ account, range: home.range, group: home.group, home: this.#regionOf(home.group) },
+        ...{ mode, traffic: [], homes: [], why, wouldMoveTo: null, intervalMs, intervalsPerCycle },
+      };
+    }
+    const told = explainHome(placed, { regions: this.#names, distances: this.#distances }, policy);
+    return {
+      ...{ account, range: home.range, group: home.group, home: told.home },
+      ...{ mode, traffic: told.traffic, homes: told.homes, why: told.why },
+      wouldMoveTo: told.judgement.kind === 'move' ? (this.#names[told.judgement.to] ?? null) : null,
+      ...{ intervalMs, intervalsPerCycle },
+    };
+  }
+
+  get status(): RehomingStatus {
+    const { mode } = this.#parts.options;
+    const moved = this.#movedInCycle();
+    return {
+      ...{ mode, accountsSeen: this.#traffic.size, note: this.#note },
+      suggested: this.#suggested.slice(0, SUGGESTIONS_TOLD_MAX).map((move) => this.#told(move)),
+      suggestedTotal: this.#suggested.length,
+      postponedTotal: this.#postponed,
+      movedAccounts: moved.accounts,
+      movedBytes: moved.bytes,
+    };
+  }
+
+  /** Begins nothing more; an operation under way is the operations' to interrupt. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancel();
+    if (this.#parts.options.mode !== 'off') await this.#save();
+  }
+
+  #interval(): number {
+    return Math.floor(this.#parts.clock.now() / this.#parts.options.intervalMs);
+  }
+
+  /** A moment after the end of each interval: what was counted in it has been told by then. */
+  #plan(): void {
+    if (this.#closed) return;
+    const { clock, options, log } = this.#parts;
+    const { intervalMs } = options;
+    const lagMs = Math.min(3_000, intervalMs / 2);
+    const waitMs = (this.#interval() + 1) * intervalMs + lagMs - clock.now();
+    this.#cancel = clock.schedule(Math.max(1, waitMs), () => {
+      void this.#decide()
+        .catch((error: unknown) => {
+          this.#note = `nothing was decided: ${messageOf(error)}`;
+          if (!this.#closed) log.warn('re-homing was not decided', { error });
+        })
+        .then(() => {
+          this.#plan();
+        });
+    });
+  }
+
+  async #decide(): Promise<void> {
+    const { options, log } = this.#parts;
+    const { policy } = options;
+    const interval = this.#interval();
+    this.#traffic.advance(interval, policy.cooldownIntervals);
+    const facts = await this.#factsOf([...this.#traffic.entries()].map(([account]) => account));
+    const accounts: [AccountId, PlacedAccount][] = [];
+    for (const [account, remembered] of this.#traffic.entries()) {
+      const placed = this.#placed(account, remembered, facts);
+      if (placed !== undefined) accounts.push([account, placed]);
+    }
+    const plan = planRehoming(
+      {
+        ...{ accounts, distances: this.#distances, totalBytes: facts.totalBytes },
+        moved: this.#movedInCycle(),
+      },
+      policy,
+    );
+    this.#suggested = plan.moves;
+    this.#postponed = plan.postponed.length;
+    this.#note = '';
+    if (plan.moves.length > 0) {
+      log.info('accounts should have another home', {
+        ...{ accounts: plan.moves.length, postponed: plan.postponed.length, mode: options.mode },
+      });
+    }
+    if (options.mode === 'auto' && plan.moves.length > 0)
+      await this.#carryOut(plan.moves, interval);
+    await this.#save();
+  }
+
+  async #carryOut(moves: readonly Move<AccountId>[], interval: number): Promise<void> {
+    const { operate, log } = this.#parts;
+    const unwell = await this.#unwell();
+    if (unwell !== undefined) {
+      this.#note = `nothing is moved while ${unwell}`;
+      log.info('accounts are not re-homed', { reason: this.#note });
+      return;
+    }
+    for (const [to, all] of byTarget(moves)) {
+      for (let first = 0; first < all.length && !this.#closed; first += ACCOUNTS_PER_OPERATION) {
+        const some = all.slice(first, first + ACCOUNTS_PER_OPERATION);
+        for (const { account } of some) this.#traffic.moved(account, interval);
+        const bytes = some.reduce((sum, move) => sum + move.bytes, 0);
+        this.#moved.push({ interval, accounts: some.length, bytes });
+        await this.#save();
+        try {
+          const accounts = some.map(({ account }) => account);
+          await operate({ kind: 'rehome', accounts, to: this.#names[to] ?? '' });
+        } catch (error) {
+          // They are judged again after the cool-down.
+          this.#note = `${String(some.length)} accounts were not moved: ${messageOf(error)}`;
+          log.warn('accounts were not re-homed', { to: this.#names[to], error });
+        }
+      }
+    }
+    this.#suggested = [];
+  }
+
+  /** What is not as it should be, for a person; undefined: all is well. */
+  async #unwell(): Promise<string | undefined> {
+    const { groups, gateways } = await this.#parts.status();
+    const closed = groups.find(({ leader }) => leader === null);
+    if (closed !== undefined) return `${closed.name} has no leader`;
+    const gateway = gateways.find(({ state }) => state !== 'ready');
+    return gateway === undefined ? undefined : `${gateway.name} is ${gateway.state}`;
+  }
+
+  async #factsOf(accounts: readonly AccountId[]): Promise<AccountFacts> {
+    const { accountFacts } = this.#parts.engine;
+    if (accountFacts === undefined) {
+      throw new MeridianError(
+        'ERR_ENGINE_UNSUPPORTED',
+        'this engine places accounts itself: it is not known here where they are',
+      );
+    }
+    return accountFacts(accounts);
+  }
+
+  #placed(
+    account: AccountId,
+    remembered: Remembered | undefined,
+    facts: AccountFacts,
+  ): PlacedAccount | undefined {
+    const at = facts.homes.get(account);
+    if (at === undefined || remembered === undefined) return undefined;
+    const home = this.#names.indexOf(this.#regionOf(at.group));
+    if (home < 0) return undefined;
+    const { movedAt, traffic } = remembered;
+    return {
+      ...{ home, traffic, allowed: undefined },
+      bytes: facts.bytesPerAccount[at.range] ?? 0,
+      movedAgo: movedAt === undefined ? undefined : this.#interval() - movedAt,
+    };
+  }
+
+  #regionOf(group: string): string {
+    return this.#parts.groups.find(({ name }) => name === group)?.homeRegion ?? '';
+  }
+
+  #movedInCycle(): { readonly accounts: number; readonly bytes: number } {
+    const since = this.#interval() - this.#parts.options.intervalsPerCycle;
+    this.#moved = this.#moved.filter(({ interval }) => interval > since);
+    return this.#moved.reduce(
+      (all, one) => ({ accounts: all.accounts + one.accounts, bytes: all.bytes + one.bytes }),
+      { accounts: 0, bytes: 0 },
+    );
+  }
+
+  #told({
+    account,
+    from,
+    to,
+    because,
+    gain,
+  }: Move<AccountId>): RehomingStatus['suggested'][number] {
+    const name = (region: number): string => this.#names[region] ?? '';
+    return { account, from: name(from), to: name(to), because, gain };
+  }
+
+  async #save(): Promise<void> {
+    const { file, options, log } = this.#parts;
+    const { intervalMs } = options;
+    await this.#traffic
+      .save(file, { intervalMs, regions: this.#names, interval: this.#interval() })
+      .catch((error: unknown) => {
+        log.warn('the traffic of accounts was not kept', { error });
+      });
+  }
+}
+
+function placeOf({ name, zones }: Region): { region: string; zone: string } {
+  return { region: name, zone: zones[0] ?? '' };
+}
+
+function byTarget(moves: readonly Move<AccountId>[]): Map<number, Move<AccountId>[]> {
+  const targets = new Map<number, Move<AccountId>[]>();
+  for (const move of moves) {
+    const there = targets.get(move.to) ?? [];
+    there.push(move);
+    targets.set(move.to, there);
+  }
+  return targets;
+}
