@@ -49,6 +49,7 @@ export class Rehoming {
   readonly #distances: Distances;
   readonly #names: readonly string[];
   #cancel = (): void => {};
+  #started = false;
   #closed = false;
   #suggested: readonly Move<AccountId>[] = [];
   #postponed = 0;
@@ -77,6 +78,7 @@ export class Rehoming {
     const { options, file } = this.#parts;
     if (fresh) await rm(file, { force: true });
     if (options.mode === 'off') return;
+    this.#started = true;
     await this.#traffic.load(file, { intervalMs: options.intervalMs, regions: this.#names });
     this.#traffic.advance(this.#interval(), options.policy.cooldownIntervals);
     this.#plan();
@@ -137,7 +139,7 @@ export class Rehoming {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancel();
-    if (this.#parts.options.mode !== 'off') await this.#save();
+    if (this.#started) await this.#save();
   }
 
   #interval(): number {
