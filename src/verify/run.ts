@@ -24,7 +24,7 @@ import { settle } from './settle.ts';
 import { runLoad } from './workloads/load.ts';
 import { WORKLOADS } from './workloads/registry.ts';
 import type { Account, LoadClient } from './workloads/workload.ts';
-import type { Stage } from './nemesis/moving.ts';
+import type { Stage } from './nemesis/stage.ts';
 
 export interface RunServices {
   readonly startPlatform: StartPlatform;
@@ -124,6 +124,8 @@ async function verifyOn(running: Running): Promise<Ran> {
   const stage = await stageOn(cluster, {
     ...{ clock, recorder, servers: running.servers },
     signal: striking.signal,
+    // What is promised of several accounts is promised of those that stay together.
+    movable: ['registers', 'inserts'].flatMap((name) => (accounts[name] ?? []).map(({ id }) => id)),
   });
   const loaded = await strike(running, { stage, planned, over, loading });
   signal.throwIfAborted();

@@ -243,6 +243,37 @@ describe('accounts are transferred', () => {
     });
   }
 
+  test('and a replica that has not heard of its arrival says nothing of it', async () => {
+    await back();
+    await load.nextAck();
+    const replica = present(
+      rig.nodes.find(({ group, name }) => group === GROUP && name !== leaderOf(GROUP)),
+      'a replica',
+    ).name;
+    const read = (): Promise<number> => load.readAt(replica);
+    assert.ok((await read()) > 0);
+    await split('anna');
+    // It knows of the range that she goes to, where she never was, and not of her arrival.
+    armed = {
+      at: 'transfer carry',
+      reached: async () => {
+        await rig.sql(replica, 'SELECT pg_wal_replay_pause()');
+      },
+    };
+    try {
+      await transfer({ kind: 'merge', from: await home('anna'), into: 'r0002' });
+      await load.nextAck();
+      assert.equal(load.range, 'r0002');
+      await assert.rejects(read(), { code: 'ERR_ENGINE_STALE_ROUTE' });
+    } finally {
+      await rig.sql(replica, 'SELECT pg_wal_replay_resume()');
+    }
+    await rig.until('the replica to know of it', async () => (await read().catch(() => 0)) > 0);
+    await back();
+    await nothingLost();
+    await nothingLeft();
+  });
+
   test('and rows that cannot be there turn it round, with the reason', async () => {
     await back();
     await split('anna');

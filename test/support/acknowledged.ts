@@ -2,7 +2,7 @@
  * Writers that remember every acknowledged row, through the data side of the engine port: what a failover
  * must never lose.
  */
-import type { Connector, SessionTarget } from '../../src/engines/connector.ts';
+import type { Access, Connector, SessionTarget } from '../../src/engines/connector.ts';
 import { postgresAdapter } from '../../src/engines/postgres/adapter.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { MeridianError } from '../../src/kernel/errors.ts';
@@ -112,6 +112,26 @@ export class Acknowledged implements AsyncDisposable {
     const target = this.target('strong-read', node);
     if (target === undefined) throw new Error('no route');
     const access = { kind: 'strong-read', groupEpoch } as const;
+    const tx = await this.#connector.begin({ ...target, access }, { signal });
+    try {
+      const { rows } = await tx.query(0, { text: 'SELECT count(*) AS n FROM item', values: [] });
+      return Number((rows[0] as { n: string }).n);
+    } finally {
+      await tx.rollback();
+    }
+  }
+
+  /** How many rows of the account a replica shows, as it is; rejects as it refuses. */
+  async readAt(replica: string): Promise<number> {
+    const target = this.target('strong-read', replica);
+    if (target === undefined) throw new Error('no route');
+    const { groupEpoch } = target.access;
+    const access: Access = {
+      kind: 'replica-read',
+      ...{ groupEpoch, waitMs: 0, patienceMs: 5_000 },
+      ...{ maxStalenessMs: undefined, atLeast: undefined },
+    };
+    const signal = AbortSignal.timeout(10_000);
     const tx = await this.#connector.begin({ ...target, access }, { signal });
     try {
       const { rows } = await tx.query(0, { text: 'SELECT count(*) AS n FROM item', values: [] });

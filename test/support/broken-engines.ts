@@ -37,7 +37,7 @@ export const BROKEN_ENGINES: readonly Broken[] = [
   {
     law: 'K1',
     does: 'claims more on the adapter than on the engine',
-    adapter: (real) => ({ capabilities: { ...real.capabilities, rehome: 'copy' } }),
+    adapter: (real) => ({ capabilities: { ...real.capabilities, rehome: 'metadata' } }),
   },
   {
     law: 'C1',

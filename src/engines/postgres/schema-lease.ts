@@ -26,6 +26,8 @@ export interface OpeningChecks {
   readonly look: string;
   /** Refuses who is in the wrong place. */
   readonly place: string;
+  /** Both on a replica, where they are others. */
+  readonly replica?: { readonly look: string; readonly place: string };
 }
 
 /** The snapshot was taken before the clock is read: nobody else led when it was taken. */
@@ -37,7 +39,8 @@ const CHECK_LEASE = `
   END IF;`;
 
 /** The functions that open transactions, with a lease; later versions look at more. */
-export function openingFunctions({ look, place }: OpeningChecks): string {
+export function openingFunctions({ look, place, replica }: OpeningChecks): string {
+  const there = replica ?? { look, place };
   return `
 CREATE OR REPLACE FUNCTION meridian.enter(
   p_group text, p_group_epoch bigint, p_range text, p_range_epoch bigint, p_account text
@@ -76,7 +79,7 @@ BEGIN
   END IF;
   -- The snapshot is taken by now, so what it holds was replayed before this position.
   log := pg_catalog.pg_last_wal_replay_lsn();
-  ${look}
+  ${there.look}
   epoch := v.epoch;
   IF p_max_staleness_ms IS NOT NULL THEN
     -- The leader's clock wrote it and ours reads it: they may be this far apart.
@@ -88,7 +91,7 @@ BEGIN
           pg_catalog.round(v_age_ms), p_max_staleness_ms);
     END IF;
   END IF;
-  ${place}
+  ${there.place}
   ${USE_SCOPE}
 END $$;
 `;

@@ -3,14 +3,8 @@
  * force is undone when it ends, however it ends.
  */
 import type { ChaosRequest } from '../../control/chaos.ts';
-import type { ControlSubscription } from '../../control/subscription.ts';
-import type { Clock } from '../../kernel/clock.ts';
 import { isMeridianError } from '../../kernel/errors.ts';
 import { firstOf } from '../../kernel/signal.ts';
-import type { Platform } from '../../platform-api.ts';
-import type { PlacedClient } from '../cluster.ts';
-import type { Servers } from '../servers.ts';
-import type { Injections } from './injections.ts';
 import type { PlannedMove } from './plan.ts';
 import {
   betweenVoters,
@@ -21,22 +15,10 @@ import {
   nodesOf,
   placesOf,
   processesOf,
-  rangeToMove,
-  type Scene,
 } from './scene.ts';
-import type { Step, Who } from './steps.ts';
-
-export interface Stage {
-  readonly clock: Clock;
-  readonly platform: Platform;
-  readonly control: ControlSubscription;
-  readonly placed: readonly PlacedClient[];
-  readonly servers: Servers;
-  readonly injections: Injections;
-  readonly scene: () => Scene;
-  /** The load ends: no more than undoing. */
-  readonly signal: AbortSignal;
-}
+import { beginRangeStep } from './ranging.ts';
+import type { Stage } from './stage.ts';
+import type { RangeStep, Step, Who } from './steps.ts';
 
 interface InForce {
   readonly id: string;
@@ -47,7 +29,6 @@ interface InForce {
 
 const CANCEL_INTERVAL_MS = 120;
 const SWITCHOVER_TIMEOUT_MS = 15_000;
-const MOVE_TIMEOUT_MS = 20_000;
 
 export class Moving {
   readonly #stage: Stage;
@@ -55,7 +36,7 @@ export class Moving {
   readonly #inForce: InForce[] = [];
   readonly #deaf: (() => void)[] = [];
   readonly #epochs = new Map<string, number>();
-  /** The move of a range. */
+  /** A range, or accounts. */
   #onItsWay: Promise<void> | undefined;
 
   constructor(stage: Stage, move: PlannedMove) {
@@ -115,7 +96,10 @@ export class Moving {
         await this.#switchover(step.group);
         return true;
       case 'begin-move':
-        this.#beginMove(step.group);
+      case 'begin-rehome':
+      case 'begin-split':
+      case 'begin-merge':
+        await this.#begin(step);
         return true;
       case 'end-move':
         await this.#onItsWay;
@@ -247,32 +231,10 @@ export class Moving {
     }
   }
 
-  #beginMove(group: string): void {
-    const scene = this.#stage.scene();
-    const chosen = rangeToMove(scene, group);
-    if (chosen === undefined) return;
-    this.#onItsWay = this.#moveRange(chosen, scene.view.ranges[chosen.range]?.group ?? group);
-    this.#onItsWay.catch(() => {});
-  }
-
-  /** One that takes too long is called off, unless it is too late for that: either way it ends. */
-  async #moveRange({ range, to }: { range: string; to: string }, from: string): Promise<void> {
-    const { clock, platform, injections } = this.#stage;
-    const what = `move ${range} from ${from} to ${to}`;
-    const over = injections.add({ what, kind: this.#move.kind, struck: [from, to] });
-    const cancel = clock.schedule(MOVE_TIMEOUT_MS, () => {
-      platform.operate({ kind: 'cancel-move', range }).catch(() => {});
-    });
-    try {
-      await platform.operate({ kind: 'move', range, to });
-    } catch (error) {
-      // Given up, or called off, and the range is where it was; or another move of it is under way.
-      const calm = ['ERR_OPERATION_REFUSED', 'ERR_ABORTED', 'ERR_ENGINE_CLOSED'] as const;
-      if (!calm.some((code) => isMeridianError(error, code))) throw error;
-    } finally {
-      cancel();
-      over();
-    }
+  async #begin(step: RangeStep): Promise<void> {
+    const begin = await beginRangeStep(this.#stage, step, this.#move.kind);
+    this.#onItsWay = begin?.();
+    this.#onItsWay?.catch(() => {});
   }
 
   async #cancelWaits(step: Extract<Step, { readonly do: 'cancel-waits' }>): Promise<void> {

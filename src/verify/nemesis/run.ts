@@ -4,8 +4,9 @@
  */
 import { messageOf } from '../../kernel/errors.ts';
 import { isWhole } from '../settle.ts';
-import { Moving, type Stage } from './moving.ts';
+import { Moving } from './moving.ts';
 import type { PlannedMove } from './plan.ts';
+import type { Stage } from './stage.ts';
 
 const WHOLE_INTERVAL_MS = 400;
 

@@ -1,11 +1,30 @@
 /** Everything that moves need of a running cluster. */
 import type { Clock } from '../../kernel/clock.ts';
-import type { VerifyCluster } from '../cluster.ts';
+import type { ControlSubscription } from '../../control/subscription.ts';
+import type { Platform } from '../../platform-api.ts';
+import type { AccountHome } from '../../topology/routing.ts';
+import type { PlacedClient, VerifyCluster } from '../cluster.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Servers } from '../servers.ts';
 import { Injections } from './injections.ts';
-import type { Stage } from './moving.ts';
 import type { Scene } from './scene.ts';
+
+export interface Stage {
+  readonly clock: Clock;
+  readonly platform: Platform;
+  readonly control: ControlSubscription;
+  readonly placed: readonly PlacedClient[];
+  readonly servers: Servers;
+  readonly injections: Injections;
+  readonly scene: () => Scene;
+  /** Accounts of which nothing is promised that needs them to be with others. */
+  readonly movable: readonly string[];
+  readonly locate: (account: string) => Promise<AccountHome>;
+  /** The load ends: no more than undoing. */
+  readonly signal: AbortSignal;
+}
+
+const LOCATE_TIMEOUT_MS = 10_000;
 
 export async function stageOn(
   cluster: Pick<VerifyCluster, 'platform' | 'config' | 'observer' | 'placed'>,
@@ -14,6 +33,7 @@ export async function stageOn(
     readonly recorder: Pick<Recorder, 'nowMs'>;
     readonly servers: Servers;
     readonly signal: AbortSignal;
+    readonly movable: readonly string[];
   },
 ): Promise<Stage> {
   const { platform, config, observer, placed } = cluster;
@@ -30,6 +50,8 @@ export async function stageOn(
   return {
     ...{ platform, control, placed },
     ...{ clock: parts.clock, servers: parts.servers, signal: parts.signal },
+    movable: parts.movable,
+    locate: (account) => observer.locate(account, { fresh: true, timeoutMs: LOCATE_TIMEOUT_MS }),
     injections: new Injections(() => parts.recorder.nowMs()),
     scene: (): Scene => ({
       view: control.view,

@@ -18,6 +18,10 @@ export const FAULT_KINDS = [
   'restart',
   /** Ranges go to other groups. */
   'move',
+  /** Accounts get ranges of their own; those go into others; accounts go to other groups. */
+  'split',
+  'merge',
+  'rehome',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -28,6 +32,16 @@ export type Who =
   | { readonly of: 'app' | 'gateway'; readonly region: RegionName }
   /** One in every region. */
   | { readonly of: 'apps' };
+
+export type RangeStep =
+  /** A range with accounts leaves the group for the next one, or comes home when none is left there. */
+  | { readonly do: 'begin-move'; readonly group: string }
+  /** Some accounts go to the group; `pick` says which. */
+  | { readonly do: 'begin-rehome'; readonly group: string; readonly pick: number }
+  /** An account gets a range of its own. */
+  | { readonly do: 'begin-split'; readonly pick: number }
+  /** One of those ranges goes into another. */
+  | { readonly do: 'begin-merge' };
 
 export type Step =
   /** As a process it is brought back at once; as a node not before it is healed. */
@@ -56,11 +70,8 @@ export type Step =
     }
   /** To the voter that is next in line, in another zone or region. */
   | { readonly do: 'switchover'; readonly group: string }
-  /**
-   * A range with accounts leaves the group for the next one, or comes home when none is left there. It is
-   * on its way while the steps behind are done; `end-move` waits for it.
-   */
-  | { readonly do: 'begin-move'; readonly group: string }
+  /** On its way while the steps behind are done; `end-move` waits for it. */
+  | RangeStep
   | { readonly do: 'end-move' }
   /** Cancels commits that wait for their quorum, as an administrator may. */
   | { readonly do: 'cancel-waits'; readonly group: string; readonly forMs: number }
@@ -105,7 +116,13 @@ export function describeStep(step: Step): string {
     case 'begin-move':
       return `a range leaves ${step.group}`;
     case 'end-move':
-      return 'until it has moved';
+      return 'until that has ended';
+    case 'begin-rehome':
+      return `accounts go to ${step.group}`;
+    case 'begin-split':
+      return 'an account is split off';
+    case 'begin-merge':
+      return 'a range that was split off is merged';
     case 'cancel-waits':
       return `cancel quorum waits of ${step.group} for ${String(step.forMs)} ms`;
     case 'heal':

@@ -7,6 +7,7 @@ import type { Step } from '../steps.ts';
 
 const begun = ({ group }: Aim): Step => ({ do: 'begin-move', group });
 const ended: Step = { do: 'end-move' };
+const pick = ({ random }: Aim): number => random.below(1_000);
 
 export const ranges: readonly MoveKind[] = [
   {
@@ -26,6 +27,46 @@ export const ranges: readonly MoveKind[] = [
       ended,
       pause(aim, 500, 2_000),
       { do: 'hear' },
+    ],
+  },
+  {
+    name: 'accounts are re-homed',
+    kinds: ['rehome'],
+    place: false,
+    steps: (aim) => [
+      { do: 'begin-rehome', group: aim.group, pick: pick(aim) },
+      ended,
+      pause(aim, 200, 1_000),
+    ],
+  },
+  {
+    name: 'accounts are re-homed, and clients beside the leader do not hear of it',
+    kinds: ['rehome'],
+    place: false,
+    steps: (aim) => [
+      { do: 'deafen', who: leader(aim) },
+      { do: 'begin-rehome', group: aim.group, pick: pick(aim) },
+      ended,
+      pause(aim, 500, 2_000),
+      { do: 'hear' },
+    ],
+  },
+  {
+    name: 'an account is split off',
+    kinds: ['split'],
+    place: false,
+    steps: (aim) => [{ do: 'begin-split', pick: pick(aim) }, ended, pause(aim, 200, 1_000)],
+  },
+  {
+    name: 'an account is split off, and its range is merged',
+    kinds: ['merge'],
+    place: false,
+    steps: (aim) => [
+      { do: 'begin-split', pick: pick(aim) },
+      ended,
+      pause(aim, 200, 1_000),
+      { do: 'begin-merge' },
+      ended,
     ],
   },
 ];
