@@ -14,6 +14,8 @@ import type { AttemptServices } from './work.ts';
 const ID_LENGTH_MAX = 128;
 /** At a time; the others are fetched when they are used again. */
 const REFRESHES_MAX = 64;
+const UNROUTED_WAIT_MS = 20;
+const UNROUTED_WAIT_MAX_MS = 250;
 const LOOKING_UP = 'an account was looked up';
 const LOOKUP = 'SELECT range FROM meridian.account WHERE id = $1';
 
@@ -41,13 +43,29 @@ export class Directory {
       options.fresh === true
         ? undefined
         : (this.#routed(this.#cached(id)) ?? this.#routed(await this.#nearby(id, options)));
-    const range = known ?? (await this.#ask(id, 'primary', options));
+    const range = known ?? (await this.#askPrimary(id, options));
     if (range === undefined) {
       this.#ranges.delete(id);
       throw new MeridianError('ERR_ACCOUNT_NOT_FOUND', 'there is no such account');
     }
     this.remember(id, range);
     return homeOf(this.#services.control.view, id, range);
+  }
+
+  /**
+   * Its answer may name a range that goes just now, or one that this process has not heard of yet: either way
+   * the next one is right. After the last try the caller is told that no route is known.
+   */
+  async #askPrimary(id: AccountId, options: LocateOptions): Promise<string | undefined> {
+    const { clock, limits } = this.#services;
+    const endsAtMs = clock.monotonicMs() + (options.timeoutMs ?? limits.timeoutMs);
+    for (let attempt = 1; ; attempt += 1) {
+      const range = await this.#ask(id, 'primary', options);
+      const waitMs = Math.min(UNROUTED_WAIT_MS * attempt, UNROUTED_WAIT_MAX_MS);
+      const routed = range === undefined || this.#routed(range) !== undefined;
+      if (routed || clock.monotonicMs() + waitMs >= endsAtMs) return range;
+      await clock.sleep(waitMs, options.signal);
+    }
   }
 
   get #version(): number {
