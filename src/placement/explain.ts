@@ -1,4 +1,5 @@
 /** Why an account lives where it does, and what would have to change, in words. Pure. */
+import type { AccountExplanation } from '../control/placement.ts';
 import type { RegionName } from '../topology/region.ts';
 import { meanRoundTripMs, sum, type Distances } from './preference.ts';
 import { judgeHome, type AccountFacts, type Judgement } from './rehoming.ts';
@@ -8,13 +9,9 @@ export interface HomeExplanation {
   readonly home: RegionName;
   readonly judgement: Judgement;
   /** Of the last whole cycle, most first. */
-  readonly traffic: readonly {
-    readonly region: RegionName;
-    readonly accesses: number;
-    readonly share: number;
-  }[];
+  readonly traffic: AccountExplanation['traffic'];
   /** Mean round trip from its clients to each possible home in that cycle, in ms, least first. */
-  readonly homes: readonly { readonly region: RegionName; readonly meanMs: number }[];
+  readonly homes: AccountExplanation['homes'];
   /** One sentence: what was decided, and why. */
   readonly why: string;
 }

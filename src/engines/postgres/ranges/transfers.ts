@@ -75,6 +75,7 @@ export class Transfers {
     if (![...declared, ...made].every((range) => ranges.has(range))) return;
     this.#resumed = true;
     for (const [number, stored] of Object.entries(transfers)) {
+      if (this.#runs.has(number)) continue;
       const run = new TransferRun(this.#on, number, stored);
       this.#run(run).catch((error: unknown) => {
         if (cluster.stopping) return;
