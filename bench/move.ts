@@ -5,11 +5,12 @@
  *   npm run bench -- move [moves] [zone|region]
  *
  * A pause is the longest time without an acknowledged write in the range, from the beginning of its move to
- * the end. The table is written to bench/results/move.json too. Exit code 1 when the aim is missed, or a
+ * the end, whatever it comes from; beside each stands the phase of the move in which it began. The table is written to bench/results/move.json too. Exit code 1 when the aim is missed, or a
  * request failed.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { OperationEvent } from '../src/control/operation.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import type { SurvivalGoal } from '../src/topology/survival.ts';
 import { libraryDoor } from '../src/verify/doors.ts';
@@ -82,15 +83,24 @@ async function measure(stand: Stand): Promise<void> {
     }
     const what = `move of ${((await sizeOf(stand, from, range)) / 1e6).toFixed(0)} MB`;
     const [pauses, whole]: [number[], number[]] = [[], []];
+    const during: string[] = [];
     await using load = new Load({ doors, accounts: [account], ...LOAD });
     await load.next();
     for (let round = 0; round < moves; round += 1) {
       await systemClock.sleep(CALM_MS);
       const startedMs = performance.now();
-      await cluster.platform.operate({ kind: 'move', range, to: round % 2 === 0 ? to : from });
+      const phases: { readonly phase: string; readonly sinceMs: number }[] = [];
+      const onEvent = (event: OperationEvent): void => {
+        if (event.kind !== 'phase') return;
+        phases.push({ phase: event.phase, sinceMs: performance.now() });
+      };
+      const request = { kind: 'move', range, to: round % 2 === 0 ? to : from } as const;
+      await cluster.platform.operate(request, { onEvent });
       whole.push(performance.now() - startedMs);
       await load.next();
-      pauses.push(load.longestPauseMs(startedMs, performance.now()));
+      const { pauseMs, sinceMs } = load.longestPause(startedMs, performance.now());
+      pauses.push(pauseMs);
+      during.push(phases.findLast((one) => one.sinceMs <= sinceMs)?.phase ?? 'before');
     }
     // An even number of moves ends where it began; the next size is filled there.
     if (moves % 2 === 1) await cluster.platform.operate({ kind: 'move', range, to: from });
@@ -99,7 +109,8 @@ async function measure(stand: Stand): Promise<void> {
     const row = rowOf({ layout, what, aim: AIMS[layout] }, pauses);
     rows.push(row);
     tookMs[`${layout}, ${what}`] = spreadOf(whole);
-    console.log(`${layout}: ${what}: pauses ${row.values.join(', ')} ms`);
+    const told = row.values.map((ms, round) => `${String(ms)} ${during[round] ?? ''}`);
+    console.log(`${layout}: ${what}: pauses (ms, since) ${told.join(', ')}`);
     console.log(`${layout}: ${what}: in all ${whole.map((ms) => ms.toFixed(0)).join(', ')} ms`);
   }
 }

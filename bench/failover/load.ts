@@ -70,13 +70,23 @@ export class Load implements AsyncDisposable {
 
   /** The longest time without an acknowledgement, between two moments. */
   longestPauseMs(fromMs: number, untilMs: number): number {
+    return this.longestPause(fromMs, untilMs).pauseMs;
+  }
+
+  /** When it began, too. */
+  longestPause(
+    fromMs: number,
+    untilMs: number,
+  ): { readonly sinceMs: number; readonly pauseMs: number } {
     const times = this.acks
       .map(({ endedMs }) => endedMs)
       .filter((ms) => ms >= fromMs && ms <= untilMs);
-    return [...times, untilMs].reduce(
-      ({ lastMs, longestMs }, ms) => ({ lastMs: ms, longestMs: Math.max(longestMs, ms - lastMs) }),
-      { lastMs: fromMs, longestMs: 0 },
-    ).longestMs;
+    let [lastMs, longest] = [fromMs, { sinceMs: fromMs, pauseMs: 0 }];
+    for (const ms of [...times, untilMs]) {
+      if (ms - lastMs > longest.pauseMs) longest = { sinceMs: lastMs, pauseMs: ms - lastMs };
+      lastMs = ms;
+    }
+    return longest;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

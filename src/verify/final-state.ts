@@ -9,9 +9,11 @@ import { MeridianError } from '../kernel/errors.ts';
 import type { RoutingView } from '../topology/routing.ts';
 import { copiesOf } from './copies.ts';
 import { libraryDoor } from './doors.ts';
-import type { Action, FinalState, Operation } from './history.ts';
+import type { AccountHomes, Action, FinalState, Operation } from './history.ts';
 import { listAccount } from './actions.ts';
+import { quoteIdentifier, quoteLiteral } from '../engines/postgres/quote.ts';
 import type { Recorder } from './recorder.ts';
+import { TABLES } from './schema.ts';
 import type { Servers } from './servers.ts';
 import type { Account } from './workloads/workload.ts';
 
@@ -44,9 +46,11 @@ export async function readFinalState(ground: FinalGround): Promise<FinalState> {
   });
   const rows: Record<string, string[]> = {};
   const transfers: Record<string, number> = {};
-  for (const { leader } of leaders) {
+  const homes = new Map<string, string[]>();
+  for (const { leader, name } of leaders) {
     await readInserted(servers, leader, rows);
     await readTransfers(servers, leader, transfers);
+    await readHomes(servers, { leader, group: name }, homes);
   }
   const copies = await Promise.all(
     leaders.map(({ name, leader, nodes }) => {
@@ -54,7 +58,10 @@ export async function readFinalState(ground: FinalGround): Promise<FinalState> {
       return copiesOf(servers, clock, { group: name, leader, replicas });
     }),
   );
-  return { rows, registers, lists, balances, transfers, copies: copies.flat() };
+  return {
+    ...{ rows, registers, lists, balances, transfers, copies: copies.flat() },
+    homes: await toldHomes(ground, homes),
+  };
 }
 
 /** A read that must succeed: nothing is broken any more. */
@@ -145,14 +152,16 @@ function batches(keys: readonly string[]): string[][] {
 async function overRanges<Row extends object>(
   servers: Servers,
   node: string,
-  sql: (schema: string) => string,
+  sql: (schema: string, range: string) => string,
 ): Promise<Row[]> {
   const ranges = await servers.query<{ name: string }>(
     node,
-    'SELECT quote_ident(name) AS name FROM meridian.range ORDER BY 1',
+    'SELECT name FROM meridian.range ORDER BY 1',
   );
   const rows: Row[] = [];
-  for (const { name } of ranges) rows.push(...(await servers.query<Row>(node, sql(name))));
+  for (const { name } of ranges) {
+    rows.push(...(await servers.query<Row>(node, sql(quoteIdentifier(name), name))));
+  }
   return rows;
 }
 
@@ -164,9 +173,43 @@ async function readInserted(
   const rows = await overRanges<{ account_id: string; ids: string[] }>(
     servers,
     leader,
-    (schema) => `SELECT account_id, array_agg(id) AS ids FROM ${schema}.inserted GROUP BY 1`,
+    (schema) =>
+      `SELECT account_id, array_agg(id ORDER BY number, id) AS ids FROM ${schema}.inserted GROUP BY 1`,
   );
-  for (const { account_id: account, ids } of rows) into[account] = ids;
+  for (const { account_id: account, ids } of rows)
+    into[account] = [...(into[account] ?? []), ...ids];
+}
+
+/** Of accounts that have rows: in which ranges, looked at past everything. */
+async function readHomes(
+  servers: Servers,
+  { leader, group }: { readonly leader: string; readonly group: string },
+  into: Map<string, string[]>,
+): Promise<void> {
+  const tables = Object.entries(TABLES).filter(([, { kind }]) => kind === 'regional');
+  const rows = await overRanges<{ account_id: string; range: string }>(
+    servers,
+    leader,
+    (schema, range) =>
+      `SELECT DISTINCT account_id, ${quoteLiteral(range)} AS range FROM (${tables
+        .map(([table]) => `SELECT account_id FROM ${schema}.${table}`)
+        .join(' UNION ALL ')}) AS there`,
+  );
+  for (const { account_id: account, range } of rows) {
+    into.set(account, [...(into.get(account) ?? []), `${range} in ${group}`]);
+  }
+}
+
+async function toldHomes(
+  { accounts, db }: FinalGround,
+  found: ReadonlyMap<string, readonly string[]>,
+): Promise<AccountHomes[]> {
+  const homes: AccountHomes[] = [];
+  await each(Object.values(accounts).flat(), async ({ id: account }) => {
+    const { range, group } = await db.locate(account, { fresh: true });
+    homes.push({ account, found: found.get(account) ?? [], told: `${range} in ${group}` });
+  });
+  return homes.toSorted((a, b) => (a.account < b.account ? -1 : 1));
 }
 
 /** Both sides are looked at: a transfer of which one side is missing still counts, and the sums differ. */

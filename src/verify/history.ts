@@ -89,6 +89,34 @@ export interface Injected {
   readonly kind: string;
   /** Groups whose leader it struck. */
   readonly struck: readonly string[];
+  /** The code of what was asked for, when it ended with an error. */
+  readonly code?: string | undefined;
+}
+
+/** A moment between two readings of the driver's clock. */
+export interface Look {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/** A server that would have served a range, at the same epochs from its first look to its last. */
+export interface Tenure {
+  readonly node: string;
+  readonly group: string;
+  readonly range: string;
+  readonly groupEpoch: number;
+  readonly rangeEpoch: number;
+  readonly first: Look;
+  readonly last: Look;
+}
+
+/** Ranges as "range in group". */
+export interface AccountHomes {
+  readonly account: string;
+  /** Where rows of it are: nowhere, if it has none. */
+  readonly found: readonly string[];
+  /** Where the directory and the routes say that it is. */
+  readonly told: string;
 }
 
 /**
@@ -96,7 +124,7 @@ export interface Injected {
  * there: an account without rows, a register never written, an empty list, a transfer never applied.
  */
 export interface FinalState {
-  /** By account: ids of the rows that the leader has. */
+  /** By account: ids of the rows that the leader has, in the order of their numbers. */
   readonly rows: Readonly<Record<string, readonly string[]>>;
   readonly registers: Readonly<Record<string, number | null>>;
   readonly lists: Readonly<Record<string, readonly number[]>>;
@@ -109,11 +137,14 @@ export interface FinalState {
     readonly group: string;
     readonly checksum: string;
   }[];
+  readonly homes: readonly AccountHomes[];
 }
 
 export interface History {
   readonly operations: readonly Operation[];
   readonly injected: readonly Injected[];
+  /** Of the time under load. */
+  readonly tenures: readonly Tenure[];
   readonly final: FinalState;
   /** Money that the accounts were opened with, all together. */
   readonly openedWith: number;

@@ -22,6 +22,7 @@ import { streamOf } from './seed.ts';
 import { serversOf, type Servers } from './servers.ts';
 import { settle } from './settle.ts';
 import { runLoad } from './workloads/load.ts';
+import { watchTenures } from './tenures.ts';
 import { WORKLOADS } from './workloads/registry.ts';
 import type { Account, LoadClient } from './workloads/workload.ts';
 import type { Stage } from './nemesis/stage.ts';
@@ -52,7 +53,7 @@ export interface Ran {
 }
 
 const NOTHING: History['final'] = {
-  ...{ rows: {}, registers: {}, lists: {}, balances: {}, transfers: {}, copies: [] },
+  ...{ rows: {}, registers: {}, lists: {}, balances: {}, transfers: {}, copies: [], homes: [] },
 };
 
 interface Running {
@@ -136,6 +137,7 @@ async function verifyOn(running: Running): Promise<Ran> {
   const history: History = {
     operations: recorder.operations(),
     injected: stage.injections.list(),
+    tenures: loaded.tenures,
     final: final ?? NOTHING,
     ...opening(accounts),
   };
@@ -156,7 +158,7 @@ async function strike(
     readonly over: AbortController;
     readonly loading: AbortController;
   },
-): Promise<Pick<Ran, 'load' | 'played'>> {
+): Promise<Pick<Ran, 'load' | 'played'> & Pick<History, 'tenures'>> {
   const { options, services, cluster, recorder, signal } = running;
   const { clock, onProgress } = services;
   const { stage, over, loading } = parts;
@@ -170,6 +172,12 @@ async function strike(
   const onMove = ({ lanes, name }: PlannedMove): void => {
     onProgress(`${stamp(recorder.nowMs() - fromMs)} ${lanes[0] ?? ''}: ${name}`);
   };
+  const watching = watchTenures({
+    ...{ clock, servers: running.servers, nowMs: () => recorder.nowMs(), signal: loadable.signal },
+    nodes: Object.values(stage.scene().view.groups).flatMap(({ nodes }) =>
+      nodes.filter(({ kind }) => kind === 'voter').map(({ name }) => name),
+    ),
+  });
   const playing = playPlan(stage, parts.planned, { pace: BRISK, onMove });
   try {
     await watched(running, stage);
@@ -178,12 +186,14 @@ async function strike(
     onProgress('healing');
     await cluster.platform.chaos.heal();
     await clock.sleep(AFTERWARDS_MS, signal);
-    return { played, load: { fromMs, untilMs: recorder.nowMs() } };
+    const untilMs = recorder.nowMs();
+    loading.abort();
+    return { played, load: { fromMs, untilMs }, tenures: await watching };
   } finally {
     over.abort();
     loading.abort();
     // Interrupted, what is in flight ends with the clients that are about to be closed.
-    if (!signal.aborted) await Promise.all([load, playing]);
+    if (!signal.aborted) await Promise.all([load, playing, watching]);
   }
 }
 

@@ -27,7 +27,13 @@ CREATE TABLE transfer (
   PRIMARY KEY (account_id, entry_id)
 );
 
-CREATE TABLE inserted (account_id text NOT NULL, id text NOT NULL, PRIMARY KEY (account_id, id));
+-- Numbered by a sequence, which goes where the rows go.
+CREATE TABLE inserted (
+  account_id text NOT NULL,
+  id text NOT NULL,
+  number bigint GENERATED ALWAYS AS IDENTITY,
+  PRIMARY KEY (account_id, id)
+);
 `,
 };
 

@@ -32,7 +32,10 @@ export function missing(status: StatusReport, groups?: readonly string[]): strin
     .flatMap((group) => group.moves)
     .filter(() => groups === undefined)
     .map(({ range, to }) => `${range} is on its way to ${to}`);
-  return [...closed, ...nodes, ...doubt, ...edge, ...moves];
+  const transfers = status.transfers
+    .filter(() => groups === undefined)
+    .map(({ number }) => `transfer ${String(number)} of accounts has not ended`);
+  return [...closed, ...nodes, ...doubt, ...edge, ...moves, ...transfers];
 }
 
 /** May be struck again: open and complete; what is in doubt may be so for a moment. */

@@ -135,9 +135,12 @@ describe('applications', () => {
     assert.equal(made[0]?.n, '1');
   });
 
-  test('with an old route and a late replica are not shown what was before', async () => {
-    // Its former replica in Europe, where the reader is, has not heard of the move yet.
-    await move('us-east');
+  const rehome = async (to: string): Promise<void> => {
+    await cluster.platform.operate({ kind: 'rehome', accounts: ['anna'], to });
+  };
+
+  /** Its former replica in Europe, where the reader is, has not heard of it yet. */
+  const notShownWhatWasBefore = async (leave: () => Promise<void>): Promise<void> => {
     const relay = await startFeedRelay(cluster.platform.env['MERIDIAN_CONTROL_URL'] ?? '');
     const reader = await cluster.connect('eu-west', { controlUrl: relay.url });
     const before = await coins(reader, (await add(home)).token);
@@ -149,7 +152,7 @@ describe('applications', () => {
       await cluster.sql(replica, 'SELECT pg_wal_replay_resume()').catch(() => {});
     };
     try {
-      await move('ap-south');
+      await leave();
       const { token } = await add(far);
       const reading = coins(reader, token);
       const early = await Promise.race([
@@ -164,6 +167,19 @@ describe('applications', () => {
       await resume();
       await relay[Symbol.asyncDispose]();
     }
+  };
+
+  test('with an old route and a late replica are not shown what was before', async () => {
+    await move('us-east');
+    await notShownWhatWasBefore(() => move('ap-south'));
+  });
+
+  test('nor what was before an account was re-homed', async () => {
+    await move('us-east');
+    await notShownWhatWasBefore(() => rehome('ap-south'));
+    await rehome('us-east');
+    await add(home);
+    await rehome('ap-south');
   });
 
   test('find the range where it is after a restart', async () => {
@@ -174,7 +190,8 @@ describe('applications', () => {
     const { token } = await add(home);
     assert.ok((await coins(far, token)) > 0);
     const status = await cluster.platform.status();
-    const holder = status.groups.find(({ ranges }) => ranges.includes(anna.home.range));
+    const { range } = await home.locate('anna', { fresh: true });
+    const holder = status.groups.find(({ ranges }) => ranges.includes(range));
     assert.equal(holder?.name, 'ap-south-1');
   });
 });

@@ -146,4 +146,81 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
     layouts: BOTH,
   },
+  {
+    name: 'move-continued',
+    story: 'The new leader has the subscription, too: the copy goes on where it was.',
+    changes: [
+      {
+        file: 'engines/postgres/ranges/moving.js',
+        from: 'if (epochsOf(moving) === moving.epochs)',
+        to: 'if (moving.epochs !== undefined)',
+      },
+      // The second guard, in the transaction that opens the range.
+      {
+        file: 'engines/postgres/schema-move.js',
+        from: 'IF v_epoch IS DISTINCT FROM p_group_epoch THEN',
+        to: 'IF false THEN',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'source-still-read',
+    story: 'A closed range takes no writes, so it may be read until it is gone.',
+    changes: [
+      {
+        file: 'engines/postgres/schema-admission.js',
+        from: "(v.range_epoch IS DISTINCT FROM p_range_epoch OR v.state IS DISTINCT FROM 'open')",
+        to: '(v.range_epoch IS DISTINCT FROM p_range_epoch)',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'route-unchecked',
+    story: 'Whoever was given a route may use it: he would have been told of another one.',
+    changes: [
+      {
+        file: 'engines/postgres/schema-admission.js',
+        from: "(v.range_epoch IS DISTINCT FROM p_range_epoch OR v.state IS DISTINCT FROM 'open')",
+        to: 'v.range_epoch IS NULL',
+      },
+      {
+        file: 'engines/postgres/ranges/source.js',
+        from: "await client.query(tables.map(fenceStatement).join('; '));",
+        to: '',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'sequences-forgotten',
+    story: 'Rows are copied, all of them: what else could a range have?',
+    changes: [
+      {
+        file: 'engines/postgres/ranges/move-effects.js',
+        from: 'moving.sequences = closed.sequences;',
+        to: 'moving.sequences = [];',
+      },
+    ],
+    layouts: BOTH,
+  },
+  {
+    name: 'copier-fenced',
+    story: 'Tenants are kept apart for every role; the one that copies is no exception.',
+    changes: [
+      {
+        file: 'engines/postgres/schema-fence.js',
+        from: ' BYPASSRLS;',
+        to: ' NOBYPASSRLS;',
+      },
+      // The second guard, before the source is closed.
+      {
+        file: 'engines/postgres/ranges/target.js',
+        from: 'if (missing.length === 0)',
+        to: 'if (missing.length >= 0)',
+      },
+    ],
+    layouts: BOTH,
+  },
 ];

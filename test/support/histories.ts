@@ -16,6 +16,7 @@ export const NOTHING_LEFT: FinalState = {
   balances: {},
   transfers: {},
   copies: [],
+  homes: [],
 };
 
 export type Sketch = Partial<Omit<Operation, 'action' | 'index'>> & { readonly action: Action };
@@ -46,7 +47,14 @@ export function historyOf(
       endedAtMs: index * 10 + 5,
       ...sketch,
     }));
-  return { operations, injected: [], final: { ...NOTHING_LEFT, ...final }, openedWith: 0, ...more };
+  return {
+    operations,
+    injected: [],
+    tenures: [],
+    final: { ...NOTHING_LEFT, ...final },
+    openedWith: 0,
+    ...more,
+  };
 }
 
 export const write = (value: number, register = 'x'): Action => ({

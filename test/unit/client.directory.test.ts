@@ -72,6 +72,47 @@ function silentServices(): {
   };
 }
 
+/** Directories that answer at once, and a view that the test changes. */
+function answeringServices(): {
+  services: AttemptServices;
+  asked: () => number;
+  /** What everybody is told from now on; whoever listens hears that the directory has changed. */
+  set: (range: string) => void;
+} {
+  let [asked, range, version] = [0, 'r0001', 1];
+  const { services } = silentServices();
+  const connector = {
+    begin: () => {
+      asked += 1;
+      const found = range;
+      return Promise.resolve({
+        failure: undefined,
+        query: () => Promise.resolve({ rows: [{ range: found }], rowCount: 1 }),
+        commit: () => Promise.resolve({ group: 'g', epoch: 1, log: 1n }),
+        rollback: () => Promise.resolve(),
+      });
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  } as unknown as Connector;
+  const ranges = Object.fromEntries(
+    ['r0001', 'r0002', 'r0003'].map((name) => [name, { name, group: 'g', epoch: 1 }]),
+  );
+  const control = {
+    get view(): RoutingView {
+      return { ...VIEW, ranges, directory: version };
+    },
+    onView: () => () => {},
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  } as unknown as AttemptServices['control'];
+  return {
+    services: { ...services, connector, control },
+    asked: () => asked,
+    set: (next) => {
+      [range, version] = [next, version + 1];
+    },
+  };
+}
+
 describe('the directory', () => {
   // Deadlines keep no process alive; the test's own has to be meanwhile.
   let alive: NodeJS.Timeout;
@@ -107,6 +148,30 @@ describe('the directory', () => {
     );
     answer('r0001');
     assert.equal((await patient).group, 'g');
+  });
+
+  test('an old answer is used while a newer one is fetched, once', async () => {
+    const { services, asked, set } = answeringServices();
+    const directory = new Directory(services);
+    const range = async (): Promise<string> => (await directory.locate('anna')).range;
+    assert.equal(await range(), 'r0001');
+    assert.deepEqual([await range(), asked()], ['r0001', 1]);
+    set('r0002');
+    assert.deepEqual([await range(), await range(), asked()], ['r0001', 'r0001', 2]);
+    await systemClock.sleep(5);
+    assert.deepEqual([await range(), asked()], ['r0002', 2]);
+  });
+
+  test('and what somebody has learnt meanwhile is not overwritten by it', async () => {
+    const { services, set } = answeringServices();
+    const directory = new Directory(services);
+    await directory.locate('anna');
+    set('r0002');
+    await directory.locate('anna');
+    // The database has said so.
+    directory.remember('anna', 'r0003');
+    await systemClock.sleep(5);
+    assert.equal((await directory.locate('anna')).range, 'r0003');
   });
 
   test('ids that could not travel in a path or a header are refused', async () => {

@@ -22,6 +22,14 @@ describe('copies', () => {
     assert.deepEqual(saidBy(verdict), ['copies of g differ: a, c | b']);
   });
 
+  test('a range that arrived otherwise than it was', () => {
+    const injected = { atMs: 0, healedAtMs: 1, what: 'move r1', kind: 'move', struck: [] };
+    const verdict = copies.check(
+      historyOf([], {}, { injected: [{ ...injected, code: 'ERR_RANGE_DIFFERS' }, injected] }),
+    );
+    assert.deepEqual(saidBy(verdict), ['move r1: it arrived with other rows than it had']);
+  });
+
   test('a single one is no comparison', () => {
     assert.deepEqual(check(['g', 'a', '1']).covered, { groups: 0, copies: 0 });
   });

@@ -134,6 +134,7 @@ describe('recovery', () => {
     state?: 'leader' | 'streaming' | 'down';
     inDoubt?: number;
     moves?: readonly { readonly range: string; readonly to: string }[];
+    transfers?: readonly { readonly number: string }[];
   }): StatusReport =>
     ({
       groups: [
@@ -150,6 +151,7 @@ describe('recovery', () => {
       ],
       gateways: [{ name: 'gateway.eu', state: 'ready' }],
       appServers: [],
+      transfers: over.transfers ?? [],
     }) as unknown as StatusReport;
 
   test('is complete when every group is open, every copy streams, and nothing is in doubt', () => {
@@ -160,6 +162,8 @@ describe('recovery', () => {
     assert.match(missing(status({ inDoubt: 2 })).join(), /2 transactions are in doubt in g-1/);
     const moves = [{ range: 'r0001', to: 'g-2' }];
     assert.match(missing(status({ moves })).join(), /r0001 is on its way to g-2/);
+    const transfers = [{ number: '3' }];
+    assert.match(missing(status({ transfers })).join(), /transfer 3 of accounts has not ended/);
   });
 
   test('a group may be struck again while something is in doubt', () => {

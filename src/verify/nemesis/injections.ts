@@ -10,13 +10,13 @@ export class Injections {
   }
 
   /** The returned function tells that it is over. */
-  add(fault: Pick<Injected, 'what' | 'kind' | 'struck'>): () => void {
+  add(fault: Pick<Injected, 'what' | 'kind' | 'struck'>): (code?: string) => void {
     const at = this.#list.length;
     this.#list.push({ ...fault, atMs: this.#nowMs(), healedAtMs: undefined });
-    return () => {
+    return (code) => {
       const injected = this.#list[at];
       if (injected === undefined || injected.healedAtMs !== undefined) return;
-      this.#list[at] = { ...injected, healedAtMs: this.#nowMs() };
+      this.#list[at] = { ...injected, healedAtMs: this.#nowMs(), code };
     };
   }
 

@@ -8,13 +8,20 @@
  */
 import type { Move } from './steps.ts';
 import type { Aim, MoveKind } from './moves/building.ts';
+import { arrivals } from './moves/arrivals.ts';
 import { kills } from './moves/kills.ts';
 import { others } from './moves/others.ts';
 import { partitions } from './moves/partitions.ts';
 import { ranges } from './moves/ranges.ts';
 import { stops } from './moves/stops.ts';
 
-export const MOVES: readonly MoveKind[] = [...kills, ...stops, ...partitions, ...others];
+export const MOVES: readonly MoveKind[] = [
+  ...kills,
+  ...stops,
+  ...partitions,
+  ...others,
+  ...arrivals,
+];
 /** One at a time, beside those of the groups. */
 export const RANGE_MOVES: readonly MoveKind[] = ranges;
 

@@ -33,10 +33,10 @@ async function requestOf(stage: Stage, step: RangeStep): Promise<Asked | undefin
   const { view } = stage.scene();
   switch (step.do) {
     case 'begin-move': {
-      const chosen = rangeToMove({ view }, step.group);
+      const chosen = rangeToMove({ view }, step);
       if (chosen === undefined) return undefined;
       const { range, to } = chosen;
-      const from = view.ranges[range]?.group ?? step.group;
+      const from = view.ranges[range]?.group ?? 'nowhere';
       const what = `move ${range} from ${from} to ${to}`;
       return { request: { kind: 'move', range, to }, what, struck: [from, to] };
     }
@@ -78,16 +78,19 @@ async function carriedOut(
   });
   try {
     await platform.operate(request);
+    over();
   } catch (error) {
+    if (isMeridianError(error)) over(error.code);
     // Given up, or called off, and everything is where it was; or something of it is under way already.
     const calm = [
       ...(['ERR_OPERATION_REFUSED', 'ERR_ABORTED', 'ERR_ENGINE_CLOSED'] as const),
+      // A checker tells.
+      'ERR_RANGE_DIFFERS' as const,
       ...(['ERR_ENGINE_UNAVAILABLE', 'ERR_CONTROL_REQUEST'] as const),
     ];
     if (!calm.some((code) => isMeridianError(error, code))) throw error;
   } finally {
     cancel();
-    over();
   }
 }
 

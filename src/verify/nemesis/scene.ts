@@ -60,10 +60,15 @@ export function nextInLine(scene: Scene, group: string): RoutedNode | undefined 
  */
 export function rangeToMove(
   { view }: Pick<Scene, 'view'>,
-  group: string,
+  { group, into }: { readonly group?: string; readonly into?: string },
 ): { readonly range: string; readonly to: string } | undefined {
   const groups = Object.keys(view.groups).sort();
   const moving = Object.keys(view.ranges).sort().slice(0, groups.length);
+  if (into !== undefined) {
+    const range = moving.find((name) => view.ranges[name]?.group !== into);
+    return range === undefined ? undefined : { range, to: into };
+  }
+  if (group === undefined) return undefined;
   const away = moving.find((range) => view.ranges[range]?.group === group);
   const next = groups[(groups.indexOf(group) + 1) % groups.length];
   if (away !== undefined && next !== undefined) return { range: away, to: next };

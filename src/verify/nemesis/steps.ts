@@ -35,7 +35,9 @@ export type Who =
 
 export type RangeStep =
   /** A range with accounts leaves the group for the next one, or comes home when none is left there. */
-  | { readonly do: 'begin-move'; readonly group: string }
+  | { readonly do: 'begin-move'; readonly group: string; readonly into?: never }
+  /** A range with accounts comes from another group. */
+  | { readonly do: 'begin-move'; readonly into: string; readonly group?: never }
   /** Some accounts go to the group; `pick` says which. */
   | { readonly do: 'begin-rehome'; readonly group: string; readonly pick: number }
   /** An account gets a range of its own. */
@@ -114,7 +116,9 @@ export function describeStep(step: Step): string {
     case 'switchover':
       return `switchover of ${step.group}`;
     case 'begin-move':
-      return `a range leaves ${step.group}`;
+      return step.into === undefined
+        ? `a range leaves ${step.group}`
+        : `a range comes to ${step.into}`;
     case 'end-move':
       return 'until that has ended';
     case 'begin-rehome':

@@ -1,8 +1,10 @@
 /**
  * Is what has arrived what there was? Both sides are looked at as they are between the closing and the
  * opening: the source changes no more, and of the target a snapshot is kept. So the sums take as long as
- * they need while the target serves already, and the pause does not grow with the range.
+ * they need while the target serves already, and the pause does not grow with the range. Nor do they take the
+ * processors from those who have waited: both backends give way to everybody else on this machine.
  */
+import { constants, setPriority } from 'node:os';
 import type pg from 'pg';
 import { connectAdmin } from '../admin.ts';
 import { socketOf } from '../closing.ts';
@@ -20,11 +22,21 @@ export async function holdComparison(moving: Moving): Promise<void> {
       const client = await connectAdmin(cluster.admin(leader));
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       // The snapshot is taken by the first statement.
-      await client.query('SELECT 1');
+      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      giveWay(rows[0]?.pid);
       return client;
     }),
   );
   if (source !== undefined && target !== undefined) moving.comparison = { source, target };
+}
+
+function giveWay(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    setPriority(pid, constants.priority.PRIORITY_LOW);
+  } catch {
+    // The system does not let us: the sums are as right, and others wait for longer.
+  }
 }
 
 /** Idempotent. */

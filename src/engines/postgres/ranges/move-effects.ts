@@ -3,6 +3,7 @@
  * looks first; failures are thrown, and the runner takes them to the table.
  */
 import { MeridianError } from '../../../kernel/errors.ts';
+import { confirmedByQuorum } from '../quorum.ts';
 import { differences, holdComparison, letGoOfComparison, sumsOf } from './comparison.ts';
 import type { MoveEvent, MovePhase } from './move-machine.ts';
 import { checkAttempt, checkOpen, epochsOf, sourceOf, targetOf, type Moving } from './moving.ts';
@@ -79,7 +80,8 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
   },
 
   'catching-up': async (moving) => {
-    const { clock } = moving.cluster.services;
+    const { cluster } = moving;
+    const { clock } = cluster.services;
     const endsAtMs = clock.monotonicMs() + CATCH_UP_MS;
     for (let count = 1; ; count += 1) {
       checkAttempt(moving);
@@ -87,7 +89,13 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
       const sentAtMs = clock.monotonicMs();
       await writeMarker(moving, marker);
       await awaitMarker(moving, marker, Math.max(0, endsAtMs - sentAtMs));
-      if (clock.monotonicMs() - sentAtMs <= CLOSE_BEHIND_MS) break;
+      // What is copied is not confirmed row by row: the target's followers may be far behind it, and the
+      // commit that opens the range would wait for them, and everybody with it.
+      const confirmed = await confirmedByQuorum(cluster, targetOf(moving)).then(
+        () => true,
+        () => false,
+      );
+      if (confirmed && clock.monotonicMs() - sentAtMs <= CLOSE_BEHIND_MS) break;
     }
     await checkArrived(moving);
     return 'done';

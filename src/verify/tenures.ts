@@ -1,0 +1,80 @@
+/**
+ * Who would serve which range, as the servers themselves say, all the while: each is asked several times a
+ * second, over a connection of its own, by the rule that lets strong transactions in. What is seen in a row
+ * at the same epochs is one tenure.
+ *
+ * A server that does not answer is asked again later: nothing is concluded from silence.
+ */
+import type pg from 'pg';
+import type { Clock } from '../kernel/clock.ts';
+import type { Tenure } from './history.ts';
+import type { Servers } from './servers.ts';
+
+export interface TenureWatch {
+  readonly nodes: readonly string[];
+  readonly servers: Servers;
+  readonly clock: Clock;
+  readonly nowMs: () => number;
+  readonly signal: AbortSignal;
+}
+
+const INTERVAL_MS = 250;
+const AGAIN_MS = 1_000;
+
+interface Served {
+  readonly group: string;
+  readonly group_epoch: string;
+  readonly range: string;
+  readonly range_epoch: string;
+}
+
+/** In one snapshot, before the clock is read: as in schema-lease.ts. */
+const SERVED_SQL = `
+  SELECT g.name AS "group", g.epoch AS group_epoch, r.name AS range, r.epoch AS range_epoch
+  FROM meridian.group_state g, meridian.heartbeat h, meridian.range r
+  WHERE NOT pg_is_in_recovery() AND r.state = 'open'
+    AND h.holder = current_setting('cluster_name') AND h.lease_until > meridian.clock()`;
+
+/** Until the signal fires. Resolves with what was seen. */
+export async function watchTenures(watch: TenureWatch): Promise<readonly Tenure[]> {
+  const tenures = new Map<string, Tenure>();
+  await Promise.all(watch.nodes.map((node) => watchNode(watch, node, tenures)));
+  return [...tenures.values()];
+}
+
+async function watchNode(
+  watch: TenureWatch,
+  node: string,
+  tenures: Map<string, Tenure>,
+): Promise<void> {
+  const { servers, clock, signal } = watch;
+  while (!signal.aborted) {
+    try {
+      await servers.use(node, (client) => look(watch, { node, client }, tenures));
+    } catch {
+      // Down, or silent for longer than a statement may take.
+      await clock.sleep(AGAIN_MS, signal).catch(() => {});
+    }
+  }
+}
+
+async function look(
+  { clock, nowMs, signal }: TenureWatch,
+  { node, client }: { readonly node: string; readonly client: pg.Client },
+  tenures: Map<string, Tenure>,
+): Promise<void> {
+  while (!signal.aborted) {
+    const fromMs = nowMs();
+    const { rows } = await client.query<Served>(SERVED_SQL);
+    const last = { fromMs, untilMs: nowMs() };
+    for (const row of rows) {
+      const { group, range, group_epoch: groupEpoch, range_epoch: rangeEpoch } = row;
+      const key = [node, range, groupEpoch, rangeEpoch].join(' ');
+      tenures.set(key, {
+        ...{ node, group, range, last, first: tenures.get(key)?.first ?? last },
+        ...{ groupEpoch: Number(groupEpoch), rangeEpoch: Number(rangeEpoch) },
+      });
+    }
+    await clock.sleep(INTERVAL_MS, signal).catch(() => {});
+  }
+}
