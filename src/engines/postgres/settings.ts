@@ -43,8 +43,9 @@ export function mainSettings(node: NodeSpec, port: number, options: PostgresOpti
     fsync: options.fsync ? 'on' : 'off',
     // Also without fsync: a standby can be copied only where its log has whole pages.
     full_page_writes: 'on',
-    max_logical_replication_workers: '6',
-    max_sync_workers_per_subscription: '2',
+    // A range that comes from far away spends most of each table's copy on round trips.
+    max_logical_replication_workers: '7',
+    max_sync_workers_per_subscription: '4',
     hot_standby: 'on',
     // Feedback would hold back vacuum on the leader for as long as its interval: updated rows then find no
     // room on their page, need new index entries, and serializable transactions conflict over those.
