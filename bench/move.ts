@@ -5,7 +5,8 @@
  *   npm run bench -- move [moves] [zone|region]
  *
  * A pause is the longest time without an acknowledged write in the range, from the beginning of its move to
- * the end, whatever it comes from; beside each stands the phase of the move in which it began. The table is written to bench/results/move.json too. Exit code 1 when the aim is missed, or a
+ * the end, whatever it comes from; beside each stand the phase of the move in which it began, and for how long of it
+ * the driver itself stood still. The table is written to bench/results/move.json too. Exit code 1 when the aim is missed, or a
  * request failed.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -21,11 +22,14 @@ import { versionsOf, type Versions } from './cluster/versions.ts';
 import { Load } from './failover/load.ts';
 import { standOn, type Stand } from './failover/stand.ts';
 import { formatTable, rowOf, type Aim, type Row } from './failover/table.ts';
+import { Standstill } from './measuring/standstill.ts';
 import { interruption, unlessInterrupted } from './measuring/interrupted.ts';
 
 const SIZES_MB = [10, 100];
 const LOAD = { writers: 8, thinkMs: 5 };
 const CALM_MS = 1_000;
+/** Told with the phases around it. */
+const SLOW_MS = 400;
 const FILLER_ROWS = 20_000;
 /** With region survival each step takes round trips to the quorum: told, without an aim. */
 const AIMS: Readonly<Record<SurvivalGoal, Aim>> = {
@@ -43,6 +47,8 @@ const signal = interruption(() => {
   console.log('ending: the cluster is taken down first');
 });
 const rows: Row[] = [];
+/** Of each pause: how long the driver itself stood still. */
+const stoodStillMs: Record<string, readonly number[]> = {};
 const tookMs: Record<string, unknown> = {};
 const failures: string[] = [];
 let versions: Versions | undefined;
@@ -84,6 +90,8 @@ async function measure(stand: Stand): Promise<void> {
     const what = `move of ${((await sizeOf(stand, from, range)) / 1e6).toFixed(0)} MB`;
     const [pauses, whole]: [number[], number[]] = [[], []];
     const during: string[] = [];
+    const stood: number[] = [];
+    using standstill = new Standstill();
     await using load = new Load({ doors, accounts: [account], ...LOAD });
     await load.next();
     for (let round = 0; round < moves; round += 1) {
@@ -100,7 +108,13 @@ async function measure(stand: Stand): Promise<void> {
       await load.next();
       const { pauseMs, sinceMs } = load.longestPause(startedMs, performance.now());
       pauses.push(pauseMs);
+      stood.push(Math.round(standstill.within(sinceMs, sinceMs + pauseMs)));
       during.push(phases.findLast((one) => one.sinceMs <= sinceMs)?.phase ?? 'before');
+      if (pauseMs > SLOW_MS) {
+        const at = (ms: number): string => (ms - sinceMs).toFixed(0);
+        const told = phases.map((one) => `${one.phase} ${at(one.sinceMs)}`);
+        console.log(`${layout}: a pause of ${pauseMs.toFixed(0)} ms; since: ${told.join(', ')}`);
+      }
     }
     // An even number of moves ends where it began; the next size is filled there.
     if (moves % 2 === 1) await cluster.platform.operate({ kind: 'move', range, to: from });
@@ -109,8 +123,11 @@ async function measure(stand: Stand): Promise<void> {
     const row = rowOf({ layout, what, aim: AIMS[layout] }, pauses);
     rows.push(row);
     tookMs[`${layout}, ${what}`] = spreadOf(whole);
-    const told = row.values.map((ms, round) => `${String(ms)} ${during[round] ?? ''}`);
-    console.log(`${layout}: ${what}: pauses (ms, since) ${told.join(', ')}`);
+    stoodStillMs[`${layout}, ${what}`] = stood;
+    const told = row.values.map(
+      (ms, round) => `${String(ms)} (${String(stood[round])}) ${during[round] ?? ''}`,
+    );
+    console.log(`${layout}: ${what}: pauses, ms (driver stood still) since: ${told.join(', ')}`);
     console.log(`${layout}: ${what}: in all ${whole.map((ms) => ms.toFixed(0)).join(', ')} ms`);
   }
 }
@@ -138,7 +155,7 @@ for (const layout of layouts) {
 
 for (const { layout, what, met } of rows) if (!met) failures.push(`${layout}: ${what}: missed`);
 const measuredAt = new Date(systemClock.now()).toISOString();
-const result = { measuredAt, versions, moves, failures, tookMs, rows };
+const result = { measuredAt, versions, moves, failures, tookMs, stoodStillMs, rows };
 await mkdir(RESULTS, { recursive: true });
 await writeFile(join(RESULTS, 'move.json'), `${JSON.stringify(result, undefined, 2)}\n`);
 console.log(['', formatTable(rows), ''].join('\n'));

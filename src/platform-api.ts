@@ -4,7 +4,7 @@
  */
 import type { ChaosControl } from './control/chaos.ts';
 import type { OperationOptions, OperationRequest } from './control/operation.ts';
-import type { AccountExplanation } from './control/placement.ts';
+import type { AccountExplanation, PlacementFacts, PlacementQuestion } from './control/placement.ts';
 import type { RestartEnd, RestartOptions, RestartRequest } from './control/restart.ts';
 import type { StatusReport } from './control/status.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
@@ -47,6 +47,8 @@ export interface Platform {
   operate(request: OperationRequest, options?: OperationOptions): Promise<void>;
   /** Why an account lives where it does. Throws ERR_ACCOUNT_NOT_FOUND. */
   explain(account: string): Promise<AccountExplanation>;
+  /** What a change of the declaration is planned from. */
+  placement(question: PlacementQuestion): Promise<PlacementFacts>;
   /** Faults on purpose. */
   readonly chaos: ChaosControl;
   /** Resolves when the platform cannot go on; never rejects. Pending otherwise. */

@@ -8,7 +8,9 @@ import { startAppHost, type AppHost } from './app/host.ts';
 import { createChaos, type PlatformChaos } from './chaos/control.ts';
 import { faultHost, type FaultHost } from './chaos/host.ts';
 import { startControlServer, type ControlServer } from './control/feed-server.ts';
+import type { PlacementFacts, PlacementQuestion } from './control/placement.ts';
 import type { StatusReport } from './control/status.ts';
+import { declaredPlacement } from './config/resolve.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
 import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
 import { adapterFor } from './engines/registry.ts';
@@ -29,6 +31,7 @@ import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
 import { Operations } from './orchestrate/operate.ts';
 import { openInstallation, type Installation } from './orchestrate/installation.ts';
+import { placementFacts } from './orchestrate/placement-facts.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { Rehoming } from './orchestrate/rehoming.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
@@ -78,6 +81,8 @@ interface Data extends Ground {
   readonly rehoming: Rehoming;
   /** Set once it has started; status is asked for earlier. */
   edge?: Edge;
+  /** From the beginning of the start to its end, once it has ended. */
+  readyMs?: number;
 }
 
 interface Edge {
@@ -122,8 +127,9 @@ export async function startPlatform(
     data.edge = edge;
     await data.rehoming.start(ground.installation.fresh);
     await ground.installation.announce(data.control.url);
+    data.readyMs = Math.round(clock.monotonicMs() - startedAt);
     return {
-      readyMs: Math.round(clock.monotonicMs() - startedAt),
+      readyMs: data.readyMs,
       databaseReadyMs,
       fresh: ground.installation.fresh,
       gateways: edge.gateways.urls,
@@ -132,6 +138,7 @@ export async function startPlatform(
       restart: (request, how) => edge.rolling.run(request, how),
       operate: (request, how) => data.operations.run(request, how),
       explain: (account) => data.rehoming.explain(account),
+      placement: (question) => placementOf(start, data, question),
       chaos: data.chaos,
       failed,
       stop: () => start.scope.close(),
@@ -276,6 +283,7 @@ function openControl(
       data().rehoming.report(report);
     },
     explain: (account) => data().rehoming.explain(account),
+    placement: (question) => placementOf(start, data(), question),
     migrate: oneMigrationAtATime({
       ...{ engine, desired, clock, log },
       directory: config.migrationsDirectory,
@@ -364,6 +372,18 @@ async function statusOf(start: Start, data: Data): Promise<StatusReport> {
     faults: data.chaos.faults(),
     rehoming: data.rehoming.status,
   });
+}
+
+function placementOf(
+  start: Start,
+  data: Data,
+  question: PlacementQuestion,
+): Promise<PlacementFacts> {
+  const { config, desired } = start;
+  const { engine, rehoming } = data;
+  const startMs = data.readyMs ?? Math.round(start.clock.now() - start.startedAtMs);
+  const declared = declaredPlacement(config);
+  return placementFacts({ engine, desired, declared, rehoming, startMs }, question);
 }
 
 function metricsOf(start: Start, data: () => Data): PlatformMetrics {

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/kernel/clock.ts';
 import type { Door } from '../../src/verify/doors.ts';
 
 export interface Ack {
+  readonly account: string;
   readonly endedMs: number;
   /** Who answered. */
   readonly node: string | undefined;
@@ -73,12 +74,14 @@ export class Load implements AsyncDisposable {
     return this.longestPause(fromMs, untilMs).pauseMs;
   }
 
-  /** When it began, too. */
+  /** When it began, too; of all acknowledgements, or of some. */
   longestPause(
     fromMs: number,
     untilMs: number,
+    of: (ack: Ack) => boolean = () => true,
   ): { readonly sinceMs: number; readonly pauseMs: number } {
     const times = this.acks
+      .filter(of)
       .map(({ endedMs }) => endedMs)
       .filter((ms) => ms >= fromMs && ms <= untilMs);
     let [lastMs, longest] = [fromMs, { sinceMs: fromMs, pauseMs: 0 }];
@@ -97,8 +100,9 @@ export class Load implements AsyncDisposable {
   async #write(door: Door, account: string): Promise<void> {
     rows += 1;
     const answer = await door.send({ kind: 'insert', account, id: String(rows) });
-    if (answer.outcome === 'ok') this.acks.push({ endedMs: performance.now(), node: answer.node });
-    else this.failed[answer.code] = (this.failed[answer.code] ?? 0) + 1;
+    if (answer.outcome === 'ok') {
+      this.acks.push({ account, endedMs: performance.now(), node: answer.node });
+    } else this.failed[answer.code] = (this.failed[answer.code] ?? 0) + 1;
     this.#wake();
   }
 

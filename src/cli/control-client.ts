@@ -66,12 +66,17 @@ export async function fetchStatus(control: ControlFile): Promise<StatusReport> {
  * Throws ERR_NOT_RUNNING when nothing answers, ERR_CONTROL_UNAVAILABLE when it answers wrongly, and what
  * the supervisor refuses it with.
  */
-export async function requestControl(control: ControlFile, path: string): Promise<unknown> {
+export async function requestControl(
+  control: ControlFile,
+  path: string,
+  question?: unknown,
+): Promise<unknown> {
   let response: Response;
   let body: unknown;
   try {
     response = await fetch(new URL(path, control.url), {
       headers: { authorization: `Bearer ${control.token}` },
+      ...(question === undefined ? {} : { method: 'POST', body: JSON.stringify(question) }),
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     });
     if (response.ok) return await response.json();

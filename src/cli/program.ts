@@ -12,6 +12,7 @@ import { addExplainCommand } from './commands/explain.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addMergeCommand } from './commands/merge.ts';
 import { addMoveCommand } from './commands/move.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addRebuildCommand } from './commands/rebuild.ts';
 import { addRecoverCommand } from './commands/recover.ts';
 import { addRehomeCommand } from './commands/rehome.ts';
@@ -61,6 +62,7 @@ export function createProgram(services: UpServices): Command {
   addRecoverCommand(program, io);
   addMoveCommand(program, io);
   addExplainCommand(program, io);
+  addPlanCommand(program, io);
   addRehomeCommand(program, io);
   addSplitCommand(program, io);
   addMergeCommand(program, io);

@@ -103,10 +103,14 @@ function checkPrimary(config: MeridianConfig): Problem[] {
 
 function checkLatency(config: MeridianConfig): Problem[] {
   if (config.latency === undefined || config.latency === 'off') return [];
+  return checkPairs(config, 'latency.betweenRegionsMs', config.latency.betweenRegionsMs ?? {});
+}
+
+function checkPairs(config: MeridianConfig, at: string, declared: object): Problem[] {
   const names = Object.keys(config.regions);
   const seen = new Set<string>();
-  return Object.keys(config.latency.betweenRegionsMs ?? {}).flatMap((key): Problem[] => {
-    const path = `latency.betweenRegionsMs[${quote(key)}]`;
+  return Object.keys(declared).flatMap((key): Problem[] => {
+    const path = `${at}[${quote(key)}]`;
     const pair = parsePair(key);
     if (pair === undefined || pair[0] === pair[1]) {
       const expected = "two different regions, such as 'us-east|eu-west'";
@@ -190,6 +194,7 @@ export function crossCheck(config: MeridianConfig): Problem[] {
     ...checkRegions(config),
     ...checkPrimary(config),
     ...checkLatency(config),
+    ...checkPairs(config, 'prices.perGigabyte', config.prices?.perGigabyte ?? {}),
     ...checkTables(config),
     ...checkPorts(config),
     ...checkGateway(config.gateway ?? {}),

@@ -76,6 +76,8 @@ export const DEFAULTS = {
     websocketIdleTimeoutMs: 300_000,
     idempotencyKeys: false,
   },
+  prices: { currency: 'USD', perGigabyte: {}, otherPerGigabyte: 0.02 },
+  statements: {},
   rehoming: {
     mode: 'suggest' as RehomingMode,
     intervalMs: 3_600_000,

@@ -51,6 +51,24 @@ export interface LatencyConfig<Region extends string = string> {
   readonly scale?: number | undefined;
 }
 
+export interface PricesConfig<Region extends string = string> {
+  /**
+   * What the prices are in.
+   * @defaultValue 'USD'
+   */
+  readonly currency?: string | undefined;
+  /**
+   * Of 10^9 bytes, by pair of regions in either order: `{ 'us-east|eu-west': 0.02 }`.
+   * @defaultValue \{\}
+   */
+  readonly perGigabyte?: Readonly<Partial<Record<`${Region}|${Region}`, number>>> | undefined;
+  /**
+   * Of 10^9 bytes between all other pairs.
+   * @defaultValue 0.02
+   */
+  readonly otherPerGigabyte?: number | undefined;
+}
+
 export interface AppConfig {
   /**
    * Program and arguments of your HTTP server. It gets `PORT` and `MERIDIAN_*` in its environment and
@@ -182,6 +200,16 @@ export interface MeridianConfig<Region extends string = string> {
    * @defaultValue 60000
    */
   readonly startTimeoutMs?: number | undefined;
+  /**
+   * What bytes between regions cost: `meridian plan` says what a change costs. Without it, bytes alone.
+   * @defaultValue none
+   */
+  readonly prices?: PricesConfig<NoInfer<Region>> | undefined;
+  /**
+   * Statements of the application by name: `meridian plan` looks at what each does over regions. None is run.
+   * @defaultValue \{\}
+   */
+  readonly statements?: Readonly<Record<string, string>> | undefined;
   /** Accounts are given another home region where their traffic says so. */
   readonly rehoming?: RehomingConfig | undefined;
   /** How often each group's leader proves its age, which bounded reads on replicas rely on. */

@@ -2,10 +2,11 @@
 import { dirname, resolve } from 'node:path';
 import type { AppOptions } from '../app/options.ts';
 import type { RehomingOptions } from '../placement/rehoming-mode.ts';
-import type { Region } from '../topology/region.ts';
+import type { DeclaredPlacement, Prices } from '../topology/declared.ts';
+import { regionPair, type Region } from '../topology/region.ts';
 import { DEFAULTS } from './defaults.ts';
-import type { AppConfig, MeridianConfig, RehomingConfig } from './define.ts';
-import { latencyMatrix } from './latency.ts';
+import type { AppConfig, MeridianConfig, PricesConfig, RehomingConfig } from './define.ts';
+import { latencyMatrix, parsePair } from './latency.ts';
 import { resolveGateway } from './resolve-gateway.ts';
 import type { EngineOptions, LatencyOptions, ResolvedConfig } from './resolved.ts';
 
@@ -68,6 +69,28 @@ function resolveRehoming(declared: RehomingConfig): RehomingOptions {
   return { mode, intervalMs, intervalsPerCycle, accountsMax, policy };
 }
 
+function resolvePrices(declared: PricesConfig): Prices {
+  const perGigabyte: Record<string, number> = {};
+  for (const [key, price] of Object.entries(declared.perGigabyte ?? {})) {
+    const pair = parsePair(key);
+    if (pair !== undefined && price !== undefined) perGigabyte[regionPair(...pair)] = price;
+  }
+  return {
+    currency: declared.currency ?? DEFAULTS.prices.currency,
+    perGigabyte,
+    otherPerGigabyte: declared.otherPerGigabyte ?? DEFAULTS.prices.otherPerGigabyte,
+  };
+}
+
+/** What of it says where data is. */
+export function declaredPlacement(config: ResolvedConfig): DeclaredPlacement {
+  const { regions, primaryRegion, survive, groupsPerRegion, rangesPerRegion, prices } = config;
+  return {
+    ...{ regions, primaryRegion, survive, groupsPerRegion, rangesPerRegion, prices },
+    latency: config.latency.matrix,
+  };
+}
+
 /** `configFile` is absolute; relative paths of the declaration start at its folder. */
 export function resolveConfig(config: MeridianConfig, configFile: string): ResolvedConfig {
   const base = dirname(configFile);
@@ -103,6 +126,8 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     dataDirectory,
     controlPort: config.controlPort ?? DEFAULTS.controlPort,
     startTimeoutMs,
+    ...(config.prices === undefined ? {} : { prices: resolvePrices(config.prices) }),
+    statements: config.statements ?? DEFAULTS.statements,
     rehoming: resolveRehoming(config.rehoming ?? {}),
     heartbeat,
     log: { level: config.log?.level ?? DEFAULTS.log.level },

@@ -7,6 +7,7 @@ import type { PostgresOptions } from '../engines/postgres/options.ts';
 import type { GatewayOptions } from '../gateway/options.ts';
 import type { LogLevel } from '../kernel/log.ts';
 import type { RehomingOptions } from '../placement/rehoming-mode.ts';
+import type { Prices } from '../topology/declared.ts';
 import type { TableLocality } from '../topology/locality.ts';
 import type { LatencyMatrix, Region, RegionName } from '../topology/region.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
@@ -47,6 +48,8 @@ export interface ResolvedConfig {
   readonly dataDirectory: string;
   readonly controlPort: number;
   readonly startTimeoutMs: number;
+  readonly prices?: Prices;
+  readonly statements: Readonly<Record<string, string>>;
   readonly rehoming: RehomingOptions;
   readonly heartbeat: { readonly activeMs: number; readonly idleMs: number };
   readonly log: { readonly level: LogLevel };

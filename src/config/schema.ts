@@ -11,6 +11,7 @@ import { integer, number, oneOf, path, text, timeout } from './schema-values.ts'
 
 const port = integer(0, 65_535);
 const latencyMs = number(0, 60_000);
+const price = number(0, 1_000_000);
 
 const command = z
   .array(text('a program or argument as text'), {
@@ -198,6 +199,23 @@ export const configSchema = z.strictObject(
     dataDirectory: path.optional(),
     controlPort: port.optional(),
     startTimeoutMs: timeout.optional(),
+    prices: z
+      .strictObject(
+        {
+          currency: text("a currency's name").max(8, { error: "a currency's name" }).optional(),
+          perGigabyte: z
+            .record(z.string(), price, { error: "an object such as { 'us-east|eu-west': 0.02 }" })
+            .optional(),
+          otherPerGigabyte: price.optional(),
+        },
+        { error: 'an object with currency, perGigabyte or otherPerGigabyte' },
+      )
+      .optional(),
+    statements: z
+      .record(z.string(), text('a statement of SQL'), {
+        error: "statements by name, such as { 'an order': 'SELECT …' }",
+      })
+      .optional(),
     rehoming: z
       .strictObject(
         {

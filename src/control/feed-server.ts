@@ -24,6 +24,7 @@ import {
   type ActivityReport,
   type FeedHello,
 } from './protocol.ts';
+import type { PlacementFacts, PlacementQuestion } from './placement.ts';
 import { migrationRoutes, type Migrate } from './routes/migration.ts';
 import { operationRoutes, type Operate } from './routes/operation.ts';
 import { processRoutes, type Restart } from './routes/processes.ts';
@@ -48,6 +49,7 @@ export interface ControlServerOptions {
   readonly activity: (report: ActivityReport) => void;
   readonly traffic?: ((report: TrafficReport) => void) | undefined;
   readonly explain?: ((account: string) => Promise<unknown>) | undefined;
+  readonly placement?: ((question: PlacementQuestion) => Promise<PlacementFacts>) | undefined;
   readonly migrate?: Migrate;
   readonly restart: Restart;
   readonly operate?: Operate | undefined;

@@ -1,5 +1,8 @@
 /** What is told of where accounts live, and why. */
+import { MeridianError } from '../kernel/errors.ts';
+import type { DeclaredPlacement, TrafficByHome } from '../topology/declared.ts';
 import type { RegionName } from '../topology/region.ts';
+import type { SchemaFacts } from '../topology/schema-facts.ts';
 
 export interface AccountExplanation {
   readonly account: string;
@@ -42,4 +45,61 @@ export interface RehomingStatus {
   readonly movedBytes: number;
   /** Why nothing is done, or was not; '' otherwise. */
   readonly note: string;
+}
+
+/** What a change of the declaration is planned from: POST /v1/placement, with a PlacementQuestion. */
+export interface PlacementFacts {
+  /** In force. */
+  readonly declared: DeclaredPlacement;
+  /** Null while a group is not open. */
+  readonly ranges: readonly PlacedRange[] | null;
+  /** Null where nothing is counted. */
+  readonly traffic: TrafficByHome | null;
+  readonly schema: SchemaFacts | null;
+  /** How long the last start took. */
+  readonly startMs: number;
+  /** What could not be learnt, and why. */
+  readonly missing: readonly string[];
+}
+
+export interface PlacedRange {
+  readonly range: string;
+  readonly group: string;
+  readonly homeRegion: RegionName;
+  /** Null: a split has made it. */
+  readonly declaredIn: string | null;
+  readonly accounts: number;
+  readonly bytes: number;
+}
+
+export interface PlacementQuestion {
+  /** To be looked at, by name. */
+  readonly statements: Readonly<Record<string, string>>;
+}
+
+const STATEMENTS_MAX = 1_000;
+
+/** Throws ERR_CONTROL_REQUEST. */
+export function parsePlacementQuestion(body: string): PlacementQuestion {
+  let statements: unknown;
+  try {
+    ({ statements } = (JSON.parse(body) ?? {}) as { readonly statements?: unknown });
+  } catch {
+    // Refused below.
+  }
+  const entries =
+    typeof statements === 'object' && statements !== null && !Array.isArray(statements)
+      ? Object.entries(statements)
+      : undefined;
+  if (
+    entries === undefined ||
+    entries.length > STATEMENTS_MAX ||
+    entries.some(([, text]) => typeof text !== 'string')
+  ) {
+    throw new MeridianError(
+      'ERR_CONTROL_REQUEST',
+      `statements to be looked at are an object of texts, at most ${String(STATEMENTS_MAX)}`,
+    );
+  }
+  return { statements: Object.fromEntries(entries) as Record<string, string> };
 }

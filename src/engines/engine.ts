@@ -16,6 +16,7 @@ import type { TableLocality } from '../topology/locality.ts';
 import type { Position, GroupName, Token } from '../topology/position.ts';
 import type { AccountId, Address, RangeName } from '../topology/routing.ts';
 import type { Locality } from '../topology/region.ts';
+import type { SchemaFacts } from '../topology/schema-facts.ts';
 import type { EngineCapabilities } from './capabilities.ts';
 import type { Connector, ConnectorServices } from './connector.ts';
 import type { DiagnosisGround, EngineDiagnosis } from './diagnosis.ts';
@@ -175,6 +176,14 @@ export interface EngineRoutes {
   readonly directory?: number | undefined;
 }
 
+export interface RangeFacts {
+  readonly range: RangeName;
+  readonly group: GroupName;
+  readonly accounts: number;
+  /** Of its tables, without their indexes. */
+  readonly bytes: number;
+}
+
 export interface AccountFacts {
   /** Those that exist: in which group's which range. */
   readonly homes: ReadonlyMap<AccountId, { readonly range: RangeName; readonly group: GroupName }>;
@@ -209,6 +218,15 @@ export interface Engine extends AsyncDisposable {
 
   /** Where accounts are and what they weigh, for placement. Left out: the engine places them itself. */
   accountFacts?(accounts: readonly AccountId[]): Promise<AccountFacts>;
+
+  /** What each range holds. Left out: the engine has no ranges that anybody else decides of. */
+  rangeFacts?(): Promise<readonly RangeFacts[]>;
+
+  /** Keys and references of the declared tables, and what these statements would do; none is run. */
+  schemaFacts?(
+    desired: DesiredState,
+    statements: Readonly<Record<string, string>>,
+  ): Promise<SchemaFacts>;
 
   /** Credentials of the application's role: not a superuser, owner of nothing. */
   applicationCredentials(): {

@@ -22,6 +22,7 @@ import type { AccountFacts as PlacedAccount } from '../placement/rehoming.ts';
 import type { Distances } from '../placement/preference.ts';
 import type { GroupSpec } from '../topology/node.ts';
 import { roundTripMs, type LatencyMatrix, type Region } from '../topology/region.ts';
+import type { TrafficByHome } from '../topology/declared.ts';
 import type { AccountId } from '../topology/routing.ts';
 import { AccountTraffic, type Remembered } from './account-traffic.ts';
 
@@ -120,6 +121,23 @@ export class Rehoming {
       wouldMoveTo: told.judgement.kind === 'move' ? (this.#names[told.judgement.to] ?? null) : null,
       ...{ intervalMs, intervalsPerCycle },
     };
+  }
+
+  /** Of what is remembered: which region's clients use accounts of which. Undefined: nothing is counted. */
+  async trafficByHome(): Promise<TrafficByHome | undefined> {
+    if (this.#parts.options.mode === 'off') return undefined;
+    const found: Record<string, Record<string, number>> = {};
+    const { homes } = await this.#factsOf([...this.#traffic.entries()].map(([account]) => account));
+    for (const [account, { traffic }] of this.#traffic.entries()) {
+      const at = homes.get(account);
+      if (at === undefined) continue;
+      const home = this.#regionOf(at.group);
+      traffic.totals.forEach((count, region) => {
+        const from = (found[this.#names[region] ?? ''] ??= {});
+        if (count > 0) from[home] = (from[home] ?? 0) + count;
+      });
+    }
+    return found;
   }
 
   get status(): RehomingStatus {

@@ -64,6 +64,16 @@ export class Traffic {
     return this.#counts[this.#at(this.#interval - age) + region] ?? 0;
   }
 
+  /** By region, of all that is remembered. */
+  get totals(): readonly number[] {
+    const sums = new Array<number>(this.shape.regions).fill(0);
+    this.#counts.forEach((count, at) => {
+      const region = at % this.shape.regions;
+      sums[region] = (sums[region] ?? 0) + count;
+    });
+    return sums;
+  }
+
   #at(interval: number): number {
     const slot = ((interval % this.#length) + this.#length) % this.#length;
     return slot * this.shape.regions;

@@ -94,6 +94,7 @@ export function paperPlatform(changes: Partial<Platform> = {}): PaperPlatform {
         restart: () => Promise.reject(new Error('not asked for')),
         operate: () => Promise.reject(new Error('not asked for')),
         explain: () => Promise.reject(new Error('not asked for')),
+        placement: () => Promise.reject(new Error('not asked for')),
         chaos: {
           inject: () => Promise.reject(new Error('not asked for')),
           heal: () => Promise.resolve([]),

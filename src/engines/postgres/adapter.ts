@@ -22,9 +22,10 @@ import type { PostgresOptions } from './options.ts';
 import { performAction } from './performing.ts';
 import { planSteps, type PostgresAction } from './plan.ts';
 import { planWanted } from './plan-wanted.ts';
-import { accountFacts } from './ranges/homes.ts';
+import { accountFacts, rangeFacts } from './ranges/homes.ts';
 import { Moves } from './ranges/moves.ts';
 import { Transfers } from './ranges/transfers.ts';
+import { schemaFacts } from './schema-facts.ts';
 import { DATABASE, ROLE } from './roles.ts';
 import { routesOf, type RangePlaces } from './routes.ts';
 import { loadSecrets } from './secrets.ts';
@@ -113,6 +114,8 @@ function engineOf(cluster: Cluster): Engine {
     },
     routes: () => routesOf(cluster, ranges),
     accountFacts: (accounts) => accountFacts(cluster, accounts),
+    rangeFacts: () => rangeFacts(cluster),
+    schemaFacts: (desired, statements) => schemaFacts(cluster, desired, statements),
     applicationCredentials: () => ({
       database: DATABASE,
       user: ROLE.application,

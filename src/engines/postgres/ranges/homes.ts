@@ -4,7 +4,7 @@ import { waitUntil } from '../../../kernel/clock.ts';
 import { MeridianError } from '../../../kernel/errors.ts';
 import type { GroupName } from '../../../topology/position.ts';
 import type { AccountId, RangeName } from '../../../topology/routing.ts';
-import type { AccountFacts } from '../../engine.ts';
+import type { AccountFacts, RangeFacts } from '../../engine.ts';
 import { withAdmin } from '../admin.ts';
 import type { Cluster } from '../cluster.ts';
 import type { ClusterGroup } from '../cluster-state.ts';
@@ -118,25 +118,32 @@ export async function accountFacts(
     if (group === undefined) continue;
     for (const account of there) homes.set(account, { range, group });
   }
+  const facts = await rangeFacts(cluster);
+  const bytesPerAccount = Object.fromEntries(
+    facts.map(({ range, accounts: count, bytes }) => [
+      range,
+      count === 0 ? 0 : Math.ceil(bytes / count),
+    ]),
+  );
+  return { homes, bytesPerAccount, totalBytes: facts.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** Of every range: how many accounts it has, and what its tables hold. All groups must be open. */
+export async function rangeFacts(cluster: Cluster): Promise<readonly RangeFacts[]> {
   const counted = await onPrimary(cluster, (client) =>
     client.query<{ range: string; count: string }>(
       'SELECT range, count(*) AS count FROM meridian.account GROUP BY range',
     ),
   );
-  const bytesPerAccount: Record<RangeName, number> = {};
-  let totalBytes = 0;
-  for (const { range, bytes } of await weights(cluster)) {
-    const count = Number(counted.rows.find((row) => row.range === range)?.count ?? 0);
-    totalBytes += bytes;
-    bytesPerAccount[range] = count === 0 ? 0 : Math.ceil(bytes / count);
-  }
-  return { homes, bytesPerAccount, totalBytes };
+  const counts = new Map(counted.rows.map(({ range, count }) => [range, Number(count)]));
+  return (await weights(cluster)).map((range) => ({
+    ...range,
+    accounts: counts.get(range.range) ?? 0,
+  }));
 }
 
-async function weights(
-  cluster: Cluster,
-): Promise<readonly { readonly range: RangeName; readonly bytes: number }[]> {
-  const found: { range: RangeName; bytes: number }[] = [];
+async function weights(cluster: Cluster): Promise<readonly Omit<RangeFacts, 'accounts'>[]> {
+  const found: Omit<RangeFacts, 'accounts'>[] = [];
   for (const { spec, open, leader } of cluster.groups.values()) {
     if (!open || !cluster.reaches(leader)) {
       throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${spec.name} is not open`);
@@ -152,7 +159,9 @@ async function weights(
         ),
       { statementTimeoutMs: STATEMENT_TIMEOUT_MS },
     );
-    found.push(...rows.map(({ range, bytes }) => ({ range, bytes: Number(bytes) })));
+    found.push(
+      ...rows.map(({ range, bytes }) => ({ range, group: spec.name, bytes: Number(bytes) })),
+    );
   }
   return found;
 }

@@ -128,17 +128,14 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
 
   verifying: async (moving) => {
     const { comparison, range, cluster } = moving;
-    const { log } = cluster.services;
+    const { clock, log } = cluster.services;
     if (comparison === undefined) {
       // The supervisor, or a server, has ended in between: what was seen then cannot be seen any more.
       log.warn('a moved range was not compared with its source', { range });
       return 'done';
     }
-    const differ = await Promise.all([
-      sumsOf(comparison.source, range),
-      sumsOf(comparison.target, range),
-    ])
-      .then(([source, target]) => differences(source, target))
+    const differ = await sumsOf(clock, comparison.source, range)
+      .then(async (source) => differences(source, await sumsOf(clock, comparison.target, range)))
       .catch((error: unknown) => {
         log.warn('a moved range was not compared with its source', { range, error });
         return [];
