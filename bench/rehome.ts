@@ -18,7 +18,7 @@ import { libraryDoor } from '../src/verify/doors.ts';
 import { RESULTS } from './cluster/results-folder.ts';
 import { removeFolder, startBenchCluster } from './cluster/start.ts';
 import { versionsOf, type Versions } from './cluster/versions.ts';
-import { Load } from './failover/load.ts';
+import { Load, type Ack } from './failover/load.ts';
 import { standOn, type Stand } from './failover/stand.ts';
 import { formatTable, rowOf, type Row } from './failover/table.ts';
 import { interruption, unlessInterrupted } from './measuring/interrupted.ts';
@@ -98,11 +98,10 @@ async function measure(stand: Stand): Promise<void> {
   await using load = new Load({ doors, accounts: used, writers: used.length, thinkMs: THINK_MS });
   for (const account of used) await load.next((ack) => ack.account === account);
   let progressTold = 0;
+  const phases: { readonly phase: string; readonly atMs: number }[] = [];
   const onEvent = (event: OperationEvent): void => {
     if (event.kind === 'progress') progressTold += 1;
-    if (event.kind === 'phase') {
-      console.log(`${layout}: ${(event.atMs / 1_000).toFixed(1)} s ${event.phase}`);
-    }
+    if (event.kind === 'phase') phases.push(event);
   };
   const startedMs = performance.now();
   const going = Array.from({ length: many }, (_, n) => idOf(n + 1));
@@ -112,6 +111,14 @@ async function measure(stand: Stand): Promise<void> {
   const endedMs = performance.now();
   const pauseOf = (account: string): number =>
     load.longestPause(startedMs, endedMs, (ack) => ack.account === account).pauseMs;
+  const [worst] = written.toSorted((a, b) => pauseOf(b) - pauseOf(a));
+  const ofWorst = (ack: Ack): boolean => ack.account === worst;
+  const { sinceMs, pauseMs } = load.longestPause(startedMs, endedMs, ofWorst);
+  const at = sinceMs - startedMs;
+  const near = phases.filter(({ atMs }) => atMs > at - 1_000 && atMs < at + pauseMs + 500);
+  console.log(
+    `${layout}: the longest pause, ${pauseMs.toFixed(0)} ms, began after ${at.toFixed(0)} ms; around it: ${near.map(({ phase, atMs }) => `${phase} ${(atMs - at).toFixed(0)}`).join(', ')}`,
+  );
   rows.push(
     rowOf({ layout, what: 'an account that goes', aim: NO_AIM }, written.map(pauseOf)),
     rowOf({ layout, what: 'an account that stays', aim: NO_AIM }, staying.map(pauseOf)),

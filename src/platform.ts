@@ -103,7 +103,7 @@ export async function startPlatform(
     fail = resolve;
   });
   const signal = options.signal ?? new AbortController().signal;
-  const start: Start = {
+  const declared: Start = {
     config,
     desired: desiredState(config, await readMigrations(config.migrationsDirectory)),
     adapter: adapterFor(config.engine.adapter),
@@ -120,7 +120,11 @@ export async function startPlatform(
     },
   };
   try {
-    const ground = await prepareGround(start, options.fresh);
+    const ground = await prepareGround(declared, options.fresh);
+    const stored = ground.installation.engineStore.read();
+    const desired =
+      declared.adapter.withStoredNames?.(stored, declared.desired) ?? declared.desired;
+    const start = { ...declared, desired };
     const data = await startData(start, ground);
     const databaseReadyMs = Math.round(clock.monotonicMs() - startedAt);
     const edge = await startEdge(start, data);
@@ -149,7 +153,7 @@ export async function startPlatform(
       },
     };
   } catch (error) {
-    await start.scope.close().catch((reason: unknown) => {
+    await declared.scope.close().catch((reason: unknown) => {
       options.log.error('stopping after a failed start failed too', { reason: messageOf(reason) });
     });
     if (!signal.aborted) throw error;

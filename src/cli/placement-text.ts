@@ -1,5 +1,5 @@
 /** Where accounts live, and which should live elsewhere, as a person reads it. Pure. */
-import type { AccountExplanation, RehomingStatus } from '../control/placement.ts';
+import type { AccountExplanation, HotGroupStatus, RehomingStatus } from '../control/placement.ts';
 import { formatDuration } from './duration.ts';
 import { formatBytes, formatTable, type Column } from './output.ts';
 
@@ -60,6 +60,18 @@ export function rehomingLines(told: RehomingStatus): string[] {
       : [
           `${String(movedAccounts)} accounts were re-homed in this cycle, ${formatBytes(movedBytes)}`,
         ]),
+    ...told.hot.map(hotLine),
     ...(note === '' ? [] : [`re-homing: ${note}`]),
   ];
+}
+
+function hotLine({ kind, group, range, to, accounts, account, share }: HotGroupStatus): string {
+  const there = `${group} has much more to do than the others of its region`;
+  if (kind === 'move') {
+    return `${there}: meridian move ${range} --to ${to ?? ''} takes ${percent(share)} off it`;
+  }
+  if (kind === 'split') {
+    return `${there}: ${String(accounts)} accounts of ${range}, split off and moved to ${to ?? ''}, take ${percent(share)} off it`;
+  }
+  return `${there}: ${percent(share)} of it is account ${account ?? ''}, which cannot be divided`;
 }

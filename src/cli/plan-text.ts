@@ -41,16 +41,12 @@ function changeLines(plan: PlacementPlan): string[] {
     ...(steps.length === 0 ? ['  other round trips come into force'] : []),
     '',
     `Copied: ${formatBytes(copiedBytes)} between regions; ${price}.`,
-    restarts
-      ? `Pause: everything stops and starts again: ${pause}, as the last start took.`
-      : `Pause: ${pause} for each account, while its rows go.`,
+    `Pause: it takes effect with a restart (meridian up): ${pause}, as the last start took.`,
   ];
 }
 
 export function stepText(step: PlanStep): string {
   switch (step.kind) {
-    case 'drain':
-      return `accounts of ${step.region} go to ${step.to}, while they are used: ${String(step.accounts)} accounts${copiesText(step.copies)}`;
     case 'add-region':
       return `${step.region} begins: ${String(step.servers)} database servers, a gateway, app servers`;
     case 'add-copies':
@@ -59,10 +55,6 @@ export function stepText(step: PlanStep): string {
       return `replication groups are made: ${step.groups.join(', ')}`;
     case 'add-ranges':
       return `ranges are made, until each region has ${String(step.perRegion)}`;
-    case 'remove-copies':
-      return `copies are removed: ${step.servers.join(', ')}`;
-    case 'remove-region':
-      return `${step.region} ends: ${String(step.servers)} database servers, its gateway and app servers`;
   }
 }
 

@@ -5,6 +5,7 @@
 import type { LogLevel } from '../kernel/log.ts';
 import type { AccessLogOptions, AccountSource, GatewayOptions } from '../gateway/options.ts';
 import type { RehomingMode } from '../placement/rehoming-mode.ts';
+import { HOT_GROUP_DEFAULTS } from '../placement/hot-group-policy.ts';
 import { REHOMING_DEFAULTS } from '../placement/rehoming-policy.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
 
@@ -84,6 +85,8 @@ export const DEFAULTS = {
     intervalsPerCycle: 24,
     accountsMax: 20_000,
     ...REHOMING_DEFAULTS,
+    hotAccessesMin: HOT_GROUP_DEFAULTS.accessesMin,
+    hotImbalanceMin: HOT_GROUP_DEFAULTS.imbalanceMin,
   },
   traffic: { directory: '.' },
   dataDirectory: '.meridian',

@@ -307,6 +307,16 @@ export interface RehomingConfig {
    * @defaultValue 10000
    */
   readonly movesMax?: number | undefined;
+  /**
+   * A group is hot from so many accesses in an interval on.
+   * @defaultValue 1000
+   */
+  readonly hotAccessesMin?: number | undefined;
+  /**
+   * And with so many times the mean of its region's groups.
+   * @defaultValue 1.5
+   */
+  readonly hotImbalanceMin?: number | undefined;
 }
 
 /** What a configuration file may export: the declaration, a promise of it, or a function giving either. */

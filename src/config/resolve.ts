@@ -62,11 +62,13 @@ function resolveRehoming(declared: RehomingConfig): RehomingOptions {
   const given = Object.fromEntries(
     Object.entries(declared).filter(([, value]) => value !== undefined),
   ) as RehomingConfig;
-  const { mode, intervalMs, intervalsPerCycle, accountsMax, ...policy } = {
+  const { mode, intervalMs, intervalsPerCycle, accountsMax, ...others } = {
     ...DEFAULTS.rehoming,
     ...given,
   } as typeof DEFAULTS.rehoming;
-  return { mode, intervalMs, intervalsPerCycle, accountsMax, policy };
+  const { hotAccessesMin, hotImbalanceMin, ...policy } = others;
+  const hot = { accessesMin: hotAccessesMin, imbalanceMin: hotImbalanceMin };
+  return { mode, intervalMs, intervalsPerCycle, accountsMax, policy, hot };
 }
 
 function resolvePrices(declared: PricesConfig): Prices {

@@ -232,6 +232,8 @@ export const configSchema = z.strictObject(
           cooldownIntervals: integer(0, 100_000).optional(),
           bytesShareMax: number(0, 1).optional(),
           movesMax: integer(0, 1_000_000).optional(),
+          hotAccessesMin: integer(1, 1_000_000_000).optional(),
+          hotImbalanceMin: number(1, 1_000).optional(),
         },
         { error: 'an object' },
       )

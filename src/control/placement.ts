@@ -25,6 +25,22 @@ export interface AccountExplanation {
   readonly intervalsPerCycle: number;
 }
 
+/** A group with much more to do than the others of its region, and what would relieve it. */
+export interface HotGroupStatus {
+  /** 'indivisible': nothing would, since one account has most of it. */
+  readonly kind: 'move' | 'split' | 'indivisible';
+  readonly group: string;
+  readonly range: string;
+  /** Where the range, or the accounts that are split off it, should go. */
+  readonly to: string | null;
+  /** How many are to be split off. */
+  readonly accounts: number;
+  /** The one that has most of it. */
+  readonly account: string | null;
+  /** Of what the group has to do: what would go, or what the account has. */
+  readonly share: number;
+}
+
 export interface RehomingStatus {
   readonly mode: 'off' | 'suggest' | 'auto';
   readonly accountsSeen: number;
@@ -43,6 +59,7 @@ export interface RehomingStatus {
   /** In the cycle that ends now. */
   readonly movedAccounts: number;
   readonly movedBytes: number;
+  readonly hot: readonly HotGroupStatus[];
   /** Why nothing is done, or was not; '' otherwise. */
   readonly note: string;
 }

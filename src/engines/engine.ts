@@ -27,6 +27,11 @@ export interface EngineAdapter<Options = unknown> {
   readonly capabilities: EngineCapabilities;
   /** The control side. Starts nothing: `plan` and `perform` do. */
   open(options: Options, services: EngineServices): Promise<Engine>;
+  /**
+   * The declaration with the names that an earlier start, whose document is given, has given its ranges. Pure.
+   * Left out: names do not depend on what else is declared.
+   */
+  withStoredNames?(stored: unknown, desired: DesiredState): DesiredState;
   /** Removes everything the engine keeps below the directory; nothing of it may run. */
   discard(directory: string): Promise<void>;
   /**
@@ -179,6 +184,8 @@ export interface EngineRoutes {
 export interface RangeFacts {
   readonly range: RangeName;
   readonly group: GroupName;
+  /** A split has made it. */
+  readonly made: boolean;
   readonly accounts: number;
   /** Of its tables, without their indexes. */
   readonly bytes: number;

@@ -3,6 +3,7 @@ import { present } from '../kernel/assert.ts';
 import type { DesiredState } from '../engines/engine.ts';
 import type { MigrationFiles } from '../migrations/files.ts';
 import type { TableLocality } from '../topology/locality.ts';
+import { dealtRanges } from '../topology/dealing.ts';
 import type { LatencyMatrix, Region } from '../topology/region.ts';
 import { layoutGroups, type SurvivalGoal } from '../topology/survival.ts';
 
@@ -23,13 +24,7 @@ export function desiredState(declared: Declaration, migrations: MigrationFiles):
     groups.find((group) => group.homeRegion === declared.primaryRegion),
     'a group in the primary region',
   );
-  // Dealt out over the regions first, so that adding ranges renames none: r0001 stays where it is.
-  const places = Array.from({ length: declared.rangesPerRegion }, (_, round) =>
-    declared.regions.map((region) => {
-      const local = groups.filter((group) => group.homeRegion === region.name);
-      return present(local[round % local.length], 'a group of the region').name;
-    }),
-  ).flat();
+  const places = dealtRanges(declared.regions, groups, declared.rangesPerRegion);
   return {
     groups,
     primaryGroup: primary.name,

@@ -24,10 +24,11 @@ import type { GroupSpec } from '../topology/node.ts';
 import { roundTripMs, type LatencyMatrix, type Region } from '../topology/region.ts';
 import type { TrafficByHome } from '../topology/declared.ts';
 import type { AccountId } from '../topology/routing.ts';
+import { Balancing } from './balancing.ts';
 import { AccountTraffic, type Remembered } from './account-traffic.ts';
 
 export interface RehomingParts {
-  readonly engine: Pick<Engine, 'accountFacts'>;
+  readonly engine: Pick<Engine, 'accountFacts' | 'rangeFacts'>;
   readonly groups: readonly GroupSpec[];
   readonly regions: readonly Region[];
   readonly latency: LatencyMatrix;
@@ -49,6 +50,7 @@ export class Rehoming {
   readonly #traffic: AccountTraffic;
   readonly #distances: Distances;
   readonly #names: readonly string[];
+  readonly #balancing: Balancing;
   #cancel = (): void => {};
   #started = false;
   #closed = false;
@@ -61,6 +63,7 @@ export class Rehoming {
   constructor(parts: RehomingParts) {
     const { options, regions, latency } = parts;
     this.#parts = parts;
+    this.#balancing = new Balancing(parts);
     this.#names = regions.map(({ name }) => name);
     const shape = {
       regions: regions.length,
@@ -150,6 +153,7 @@ export class Rehoming {
       postponedTotal: this.#postponed,
       movedAccounts: moved.accounts,
       movedBytes: moved.bytes,
+      hot: this.#balancing.status,
     };
   }
 
@@ -211,17 +215,29 @@ export class Rehoming {
     }
     if (options.mode === 'auto' && plan.moves.length > 0)
       await this.#carryOut(plan.moves, interval);
+    else if (this.#balancing.possible) await this.#balance(facts);
     await this.#save();
+  }
+
+  /** Not beside moves that change what each group has to do. */
+  async #balance(facts: AccountFacts): Promise<void> {
+    const { options, log } = this.#parts;
+    await this.#balancing.decide(this.#traffic.entries(), facts);
+    const { status } = this.#balancing;
+    if (status.length === 0) return;
+    log.info('groups have more to do than others', { groups: status.map(({ group }) => group) });
+    if (options.mode !== 'auto' || (await this.#unwellNow())) return;
+    try {
+      await this.#balancing.carryOut();
+    } catch (error) {
+      this.#note = `a hot group was not relieved: ${messageOf(error)}`;
+      log.warn('a hot group was not relieved', { error });
+    }
   }
 
   async #carryOut(moves: readonly Move<AccountId>[], interval: number): Promise<void> {
     const { operate, log } = this.#parts;
-    const unwell = await this.#unwell();
-    if (unwell !== undefined) {
-      this.#note = `nothing is moved while ${unwell}`;
-      log.info('accounts are not re-homed', { reason: this.#note });
-      return;
-    }
+    if (await this.#unwellNow()) return;
     for (const [to, all] of byTarget(moves)) {
       for (let first = 0; first < all.length && !this.#closed; first += ACCOUNTS_PER_OPERATION) {
         const some = all.slice(first, first + ACCOUNTS_PER_OPERATION);
@@ -240,6 +256,15 @@ export class Rehoming {
       }
     }
     this.#suggested = [];
+  }
+
+  /** Told, too. */
+  async #unwellNow(): Promise<boolean> {
+    const unwell = await this.#unwell();
+    if (unwell === undefined) return false;
+    this.#note = `nothing is moved while ${unwell}`;
+    this.#parts.log.info('accounts are not re-homed', { reason: this.#note });
+    return true;
   }
 
   /** What is not as it should be, for a person; undefined: all is well. */

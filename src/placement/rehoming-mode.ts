@@ -1,4 +1,5 @@
 /** What becomes of a decision that an account should have another home. */
+import type { HotGroupPolicy } from './hot-group-policy.ts';
 import type { RehomingPolicy } from './rehoming-policy.ts';
 
 export const REHOMING_MODES = ['off', 'suggest', 'auto'] as const;
@@ -13,4 +14,5 @@ export interface RehomingOptions {
   /** Those with the least traffic are forgotten beyond it. */
   readonly accountsMax: number;
   readonly policy: RehomingPolicy;
+  readonly hot: HotGroupPolicy;
 }

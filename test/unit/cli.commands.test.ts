@@ -102,7 +102,7 @@ const report: StatusReport = {
   transfers: [],
   rehoming: {
     ...{ mode: 'suggest' as const, accountsSeen: 0, suggested: [], suggestedTotal: 0 },
-    ...{ postponedTotal: 0, movedAccounts: 0, movedBytes: 0, note: '' },
+    ...{ postponedTotal: 0, movedAccounts: 0, movedBytes: 0, hot: [], note: '' },
   },
   faults: [],
   regions: [{ name: 'us-east', zones: ['a', 'b', 'c'] }],

@@ -1,7 +1,12 @@
 /** Which declarations the stored places of data refuse. */
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { checkPlaces, nodePlaces, type StoredCluster } from '../../src/engines/postgres/places.ts';
+import {
+  checkPlaces,
+  nodePlaces,
+  withStoredNames,
+  type StoredCluster,
+} from '../../src/engines/postgres/places.ts';
 import { desiredState, type Declaration } from '../../src/orchestrate/desired.ts';
 import type { DesiredState } from '../../src/engines/engine.ts';
 import { LATENCY, REGIONS } from './engine.fixtures.ts';
@@ -104,6 +109,41 @@ describe('where data is', () => {
   test('a start that had not come to data yet may be declared anew', () => {
     const { groups } = storedOf(declared(), false);
     checkPlaces({ groups }, declared({ survive: 'region' }));
+  });
+
+  test('a new region gets copies for reads, and takes none away', () => {
+    const four = [...REGIONS, { name: 'sa-east', zones: ['a', 'b', 'c'] }];
+    checkPlaces(storedOf(declared()), declared({ regions: four }));
+    assert.throws(
+      () => {
+        checkPlaces(storedOf(declared({ regions: four })), declared());
+      },
+      refusal(/server us-east-1\.sa-east would be left out/),
+    );
+  });
+
+  test('ranges keep the names that they have, whatever else is declared', () => {
+    const stored = storedOf(declared({ rangesPerRegion: 2 }));
+    const four = [...REGIONS, { name: 'sa-east', zones: ['a', 'b', 'c'] }];
+    const next = declared({ regions: four, rangesPerRegion: 3 });
+    assert.throws(
+      () => {
+        checkPlaces(stored, next);
+      },
+      refusal(/range r0004 would move/),
+    );
+    const named = withStoredNames({ ...stored, madeRanges: ['s0001'] }, next);
+    checkPlaces(stored, named);
+    const at = (group: string): readonly string[] =>
+      named.ranges.filter((range) => range.group === group).map(({ name }) => name);
+    assert.deepEqual(at('us-east-1'), ['r0001', 'r0004', 'r0009']);
+    assert.deepEqual(at('sa-east-1'), ['r0007', 'r0008', 'r0012']);
+    assert.equal(new Set(named.ranges.map(({ name }) => name)).size, 12);
+    // Of a moved range where it is declared counts; and without any data all is as declared.
+    const moved = { ...stored, ranges: { ...stored.ranges, r0001: 'eu-west-1' } };
+    const away = { ...moved, movedFrom: { r0001: 'us-east-1' } };
+    assert.deepEqual(withStoredNames(away, next), withStoredNames(stored, next));
+    assert.equal(withStoredNames({ groups: {} }, next), next);
   });
 
   test('a range that was moved is declared where it came from', () => {

@@ -123,7 +123,7 @@ describe('the status report', () => {
       ...{ gateways: [], appServers: [], faults: [], snapshot },
       rehoming: {
         ...{ mode: 'suggest' as const, accountsSeen: 0, suggested: [], suggestedTotal: 0 },
-        ...{ postponedTotal: 0, movedAccounts: 0, movedBytes: 0, note: '' },
+        ...{ postponedTotal: 0, movedAccounts: 0, movedBytes: 0, hot: [], note: '' },
       },
     });
   const nodeOf = (change: object): ReturnType<typeof report>['nodes'][number] | undefined => {

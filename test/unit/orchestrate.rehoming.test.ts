@@ -10,6 +10,7 @@ import { systemClock, waitUntil } from '../../src/kernel/clock.ts';
 import { silentLog } from '../../src/kernel/log.ts';
 import { Rehoming } from '../../src/orchestrate/rehoming.ts';
 import type { RehomingMode } from '../../src/placement/rehoming-mode.ts';
+import { HOT_GROUP_DEFAULTS } from '../../src/placement/hot-group-policy.ts';
 import { REHOMING_DEFAULTS } from '../../src/placement/rehoming-policy.ts';
 import { manualClock } from '../support/clocks.ts';
 
@@ -59,6 +60,7 @@ describe('automatic re-homing', () => {
       latency: { betweenZonesMs: 1, betweenRegionsMs: { 'eu|us': 80 } },
       options: {
         ...{ mode, intervalMs: INTERVAL_MS, intervalsPerCycle: CYCLE, accountsMax: 10 },
+        hot: HOT_GROUP_DEFAULTS,
         policy: { ...REHOMING_DEFAULTS, accessesMin: 4, dwellCycles: 1, bytesShareMax: 1 },
       },
       ...{ file: join(folder, 'traffic.json'), clock, log: silentLog },

@@ -20,6 +20,7 @@ import { LeaderSessions } from './leader-session.ts';
 import { observeCluster } from './observe.ts';
 import type { PostgresOptions } from './options.ts';
 import { performAction } from './performing.ts';
+import { withStoredNames, type StoredCluster } from './places.ts';
 import { planSteps, type PostgresAction } from './plan.ts';
 import { planWanted } from './plan-wanted.ts';
 import { accountFacts, rangeFacts } from './ranges/homes.ts';
@@ -50,6 +51,8 @@ export const postgresAdapter: EngineAdapter<PostgresOptions> = {
   name: 'postgres',
   capabilities: CAPABILITIES,
   open: openEngine,
+  withStoredNames: (stored, desired) =>
+    withStoredNames((stored as StoredCluster | undefined) ?? { groups: {} }, desired),
   discard: removeStorage,
   diagnose: diagnosePostgres,
   connector: createConnector,

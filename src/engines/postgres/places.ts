@@ -77,6 +77,37 @@ export type TransferGoal =
   | { readonly kind: 'merge'; readonly from: RangeName; readonly into: RangeName }
   | { readonly kind: 'rehome'; readonly to: GroupName };
 
+/**
+ * The declaration with the names that its ranges have had from the first start on. They were dealt out over the
+ * regions that there were then: with one more region another range would have the number of one that is there.
+ */
+export function withStoredNames<Declared extends Pick<DesiredState, 'ranges'>>(
+  stored: StoredCluster,
+  desired: Declared,
+): Declared {
+  const { ranges = {}, movedFrom = {}, madeRanges = [] } = stored;
+  const known = new Map<GroupName, RangeName[]>();
+  for (const name of Object.keys(ranges).sort()) {
+    if (madeRanges.includes(name)) continue;
+    const group = movedFrom[name] ?? ranges[name] ?? '';
+    known.set(group, [...(known.get(group) ?? []), name]);
+  }
+  if (known.size === 0) return desired;
+  const numbers = [...known.values()].flat().map((name) => Number(/^r(\d+)$/.exec(name)?.[1] ?? 0));
+  let last = Math.max(...numbers);
+  const next = (): RangeName => {
+    last += 1;
+    return `r${String(last).padStart(4, '0')}`;
+  };
+  return {
+    ...desired,
+    ranges: desired.ranges.map(({ group }) => ({
+      name: known.get(group)?.shift() ?? next(),
+      group,
+    })),
+  };
+}
+
 /** Throws ERR_ENGINE_UNSUPPORTED naming the first thing that would have to move. */
 export function checkPlaces(
   stored: StoredCluster,
@@ -113,6 +144,8 @@ function checkNodes(stored: StoredGroup, spec: GroupSpec): void {
   for (const node of new Set([...Object.keys(held), ...Object.keys(declared)])) {
     const [from, to] = [held[node], declared[node]];
     if (from === to || (stored.nodes === undefined && from === undefined)) continue;
+    // A new copy for reads, in a region that is new: it is made from the others.
+    if (from === undefined && to?.startsWith('non-voter') === true) continue;
     if (to === undefined) throw refused(`server ${node} would be left out`);
     throw refused(
       from === undefined
@@ -135,7 +168,7 @@ function refused(what: string): MeridianError {
     `${what}, and this release cannot move data that is there`,
     {
       remedy:
-        'Restore `survive`, `latency`, the order and number of `regions` and their zones, `primaryRegion`, `groupsPerRegion` and `rangesPerRegion`, or start with --fresh to discard all data.',
+        'Restore `survive`, `latency`, the `regions` that there were and their zones, `primaryRegion`, `groupsPerRegion` and `rangesPerRegion`, or start with --fresh to discard all data.',
     },
   );
 }

@@ -2,14 +2,14 @@
  * From one declaration of where data is to another: what has to be done, in which order, and what it costs; or
  * why it is refused. Pure.
  *
- * Accounts leave a region before its servers do, and servers are added before any is needed, so that no prefix of
- * the steps has less than was asked for.
+ * Nothing that is there is taken away, so that no prefix of the steps has less than was asked for.
  */
 import type { DeclaredPlacement } from '../../topology/declared.ts';
+import { dealtRanges } from '../../topology/dealing.ts';
 import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
-import type { RegionName } from '../../topology/region.ts';
+import type { GroupName } from '../../topology/position.ts';
+import { formatLocality, type RegionName } from '../../topology/region.ts';
 import { layoutGroups } from '../../topology/survival.ts';
-import { mergedMatrix, nearestRegion } from './forecast.ts';
 
 /** What is there, for all that is known. */
 export interface PlacedData {
@@ -27,15 +27,6 @@ export interface BytesBetween {
 }
 
 export type PlanStep =
-  /** While everything is used. */
-  | {
-      readonly kind: 'drain';
-      readonly region: RegionName;
-      readonly to: RegionName;
-      readonly accounts: number;
-      readonly copies: readonly BytesBetween[];
-    }
-  /** With a restart. */
   | { readonly kind: 'add-region'; readonly region: RegionName; readonly servers: number }
   | {
       readonly kind: 'add-copies';
@@ -43,9 +34,7 @@ export type PlanStep =
       readonly copies: readonly BytesBetween[];
     }
   | { readonly kind: 'add-groups'; readonly groups: readonly string[] }
-  | { readonly kind: 'add-ranges'; readonly perRegion: number }
-  | { readonly kind: 'remove-copies'; readonly servers: readonly string[] }
-  | { readonly kind: 'remove-region'; readonly region: RegionName; readonly servers: number };
+  | { readonly kind: 'add-ranges'; readonly perRegion: number };
 
 export interface PlacementChange {
   readonly steps: readonly PlanStep[];
@@ -61,9 +50,6 @@ export interface Refusal {
   readonly remedy: string;
 }
 
-/** Of a re-homing, from what was measured: each account waits for its own rows alone. */
-const DRAIN_PAUSE_MS = 500;
-
 export function placementChange(
   before: DeclaredPlacement,
   after: DeclaredPlacement,
@@ -72,9 +58,9 @@ export function placementChange(
   const change = { before, after, data };
   const refusals = refusalsOf(change);
   if (refusals.length > 0) return { steps: [], refusals, restarts: false, pauseMs: null };
-  const steps = [...drains(change), ...additions(change), ...removals(change)];
-  const restarts = steps.some(({ kind }) => kind !== 'drain') || textOf(before) !== textOf(after);
-  const pauseMs = restarts ? (data.startMs ?? null) : steps.length > 0 ? DRAIN_PAUSE_MS : 0;
+  const steps = additions(change);
+  const restarts = steps.length > 0 || textOf(before) !== textOf(after);
+  const pauseMs = restarts ? (data.startMs ?? null) : 0;
   return { steps, refusals, restarts, pauseMs };
 }
 
@@ -97,7 +83,10 @@ function missingIn<T extends { readonly name: string }>(
 }
 
 function refusalsOf({ before, after }: Change): Refusal[] {
-  const refusals: Refusal[] = [];
+  const refusals: Refusal[] = missingIn(before.regions, after.regions).map(({ name }) => ({
+    what: `${name} has accounts, or may get some until it ends: this release cannot take a region out`,
+    remedy: `Keep ${name}; meridian rehome moves its accounts elsewhere.`,
+  }));
   if (before.primaryRegion !== after.primaryRegion) {
     refusals.push({
       what: `the global tables and the directory are in ${before.primaryRegion}, and would move to ${after.primaryRegion}: this release cannot move them`,
@@ -109,69 +98,69 @@ function refusalsOf({ before, after }: Change): Refusal[] {
       what: `survive: '${after.survive}' takes voters in other places than survive: '${before.survive}': this release cannot exchange them`,
       remedy: `Keep survive: '${before.survive}', or begin a new installation and move the data there.`,
     });
-  } else refusals.push(...voterRefusals(before, after));
+  } else if (refusals.length === 0) refusals.push(...serverRefusals(before, after));
   if (after.groupsPerRegion < before.groupsPerRegion) {
     refusals.push({
       what: `groups would be left out that hold ranges: groupsPerRegion goes from ${String(before.groupsPerRegion)} to ${String(after.groupsPerRegion)}`,
       remedy: `Keep groupsPerRegion: ${String(before.groupsPerRegion)}.`,
     });
   }
-  if (after.rangesPerRegion < before.rangesPerRegion) {
-    refusals.push({
-      what: `ranges would be left out that hold accounts: rangesPerRegion goes from ${String(before.rangesPerRegion)} to ${String(after.rangesPerRegion)}`,
-      remedy: `Keep rangesPerRegion: ${String(before.rangesPerRegion)}.`,
-    });
-  }
+  refusals.push(...rangeRefusals(before, after));
   return refusals;
 }
 
-/** Voters of a group that stays must stay where they are: they are what its commits were confirmed by. */
-function voterRefusals(before: DeclaredPlacement, after: DeclaredPlacement): Refusal[] {
-  const next = new Map(layoutGroups(after).map((group) => [group.name, group]));
-  return layoutGroups(before).flatMap((group): Refusal[] => {
+/** Each group keeps the ranges that it has. */
+function rangeRefusals(before: DeclaredPlacement, after: DeclaredPlacement): Refusal[] {
+  const [had, has] = [rangeCounts(before), rangeCounts(after)];
+  const short = [...had].find(([group, count]) => has.has(group) && count > (has.get(group) ?? 0));
+  if (short === undefined) return [];
+  const [group, count] = short;
+  const enough = count * Math.max(before.groupsPerRegion, after.groupsPerRegion);
+  return [
+    {
+      what: `ranges of ${group} would be left out that hold accounts: it has ${String(count)}, and would have ${String(has.get(group) ?? 0)}`,
+      remedy: `Declare rangesPerRegion: ${String(enough)}, or more.`,
+    },
+  ];
+}
+
+function rangeCounts(placement: DeclaredPlacement): ReadonlyMap<GroupName, number> {
+  const { regions, rangesPerRegion } = placement;
+  const groups = layoutGroups(placement);
+  const counts = new Map<GroupName, number>(groups.map(({ name }) => [name, 0]));
+  for (const name of dealtRanges(regions, groups, rangesPerRegion)) {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/** Servers stay where they are: voters are what a group's commits were confirmed by. */
+function serverRefusals(before: DeclaredPlacement, after: DeclaredPlacement): Refusal[] {
+  const next = new Map(layoutGroups(after).map((group) => [group.name, placesOf(group)]));
+  for (const group of layoutGroups(before)) {
     const there = next.get(group.name);
-    if (there === undefined) return [];
-    const [was, is] = [votersOf(group), votersOf(there)];
-    if (was === is) return [];
+    // Of a region that would be taken out: that is refused already.
+    if (there === undefined) continue;
+    const is = (name: string): string => there.get(name) ?? 'none of its servers';
+    const moved = [...placesOf(group)].find(([name, was]) => was !== is(name));
+    if (moved === undefined) continue;
+    const [name, was] = moved;
     return [
       {
-        what: `the voters of ${group.name} would be ${is} instead of ${was}: this release cannot exchange them`,
+        what: `${name}, ${was}, would become ${is(name)}: this release cannot exchange servers that have data`,
         remedy:
-          'Keep the zones and round trips of regions that have voters, and the regions themselves.',
+          'Add regions behind those that there are, and keep their zones; with region survival, keep round trips such that the same regions are the nearest.',
       },
     ];
-  });
+  }
+  return [];
 }
 
-function votersOf({ nodes }: GroupSpec): string {
-  return nodes
-    .filter(({ kind }) => kind === 'voter')
-    .map(({ name }) => name)
-    .sort()
-    .join(', ');
-}
-
-function drains({ before, after, data }: Change): PlanStep[] {
-  const distances = mergedMatrix(before.latency, after.latency);
-  const groups = layoutGroups(after);
-  return missingIn(before.regions, after.regions).map(({ name: region }): PlanStep => {
-    const to = nearestRegion(region, after, distances);
-    const bytes = data.bytes[region] ?? 0;
-    // Each region that has a copy of the new home's data gets the rows from there.
-    const copies = new Set(
-      groups
-        .find(({ homeRegion }) => homeRegion === to)
-        ?.nodes.map(regionOf)
-        .filter((one) => one !== to),
-    );
-    return {
-      ...{ kind: 'drain', region, to, accounts: data.accounts[region] ?? 0 },
-      copies: [
-        { from: region, to, bytes },
-        ...[...copies].map((place) => ({ from: to, to: place, bytes })),
-      ],
-    };
-  });
+/** "a voter in eu-west/b" by server. */
+function placesOf({ nodes }: GroupSpec): ReadonlyMap<string, string> {
+  return new Map(
+    nodes.map(({ name, kind, locality }) => [name, `a ${kind} in ${formatLocality(locality)}`]),
+  );
 }
 
 function additions({ before, after, data }: Change): PlanStep[] {
@@ -205,25 +194,6 @@ function additions({ before, after, data }: Change): PlanStep[] {
     ...(after.rangesPerRegion === before.rangesPerRegion
       ? []
       : [{ kind: 'add-ranges', perRegion: after.rangesPerRegion } as const]),
-  ];
-}
-
-function removals({ before, after }: Change): PlanStep[] {
-  const [had, has] = [layoutGroups(before), layoutGroups(after)];
-  const kept = new Map(has.map((group) => [group.name, group]));
-  const gone = missingIn(before.regions, after.regions).map(({ name }) => name);
-  const servers = had.flatMap((group) => {
-    const next = kept.get(group.name);
-    return next === undefined ? [] : missingIn(group.nodes, next.nodes).map(({ name }) => name);
-  });
-  return [
-    ...(servers.length === 0 ? [] : [{ kind: 'remove-copies', servers } as const]),
-    ...gone.map((region): PlanStep => ({
-      ...{ kind: 'remove-region', region },
-      servers: had
-        .filter(({ homeRegion }) => homeRegion === region)
-        .reduce((sum, { nodes }) => sum + nodes.length, 0),
-    })),
   ];
 }
 

@@ -138,12 +138,15 @@ export async function rangeFacts(cluster: Cluster): Promise<readonly RangeFacts[
   const counts = new Map(counted.rows.map(({ range, count }) => [range, Number(count)]));
   return (await weights(cluster)).map((range) => ({
     ...range,
+    made: cluster.register.isMade(range.range),
     accounts: counts.get(range.range) ?? 0,
   }));
 }
 
-async function weights(cluster: Cluster): Promise<readonly Omit<RangeFacts, 'accounts'>[]> {
-  const found: Omit<RangeFacts, 'accounts'>[] = [];
+async function weights(
+  cluster: Cluster,
+): Promise<readonly Omit<RangeFacts, 'accounts' | 'made'>[]> {
+  const found: Omit<RangeFacts, 'accounts' | 'made'>[] = [];
   for (const { spec, open, leader } of cluster.groups.values()) {
     if (!open || !cluster.reaches(leader)) {
       throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${spec.name} is not open`);
