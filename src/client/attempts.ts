@@ -23,6 +23,8 @@ import type { AttemptServices, CrossGroupRoute, Hints, Work } from './work.ts';
 type Route = SessionTarget | CrossGroupRoute;
 
 const LEADERLESS_WAIT_MS = 5_000;
+/** Longer than a range or a group is handed over. */
+const HANDOVER_MS = 1_000;
 
 export async function runAttempts<T>(
   services: AttemptServices,
@@ -60,7 +62,7 @@ class Attempts<T> {
   #conflicts = 0;
   /** Others, which are waited out. */
   #waits = 0;
-  #stale = 0;
+  #staleSinceMs: number | undefined;
   #redirects = 0;
   #last: MeridianError | undefined;
 
@@ -179,19 +181,23 @@ class Attempts<T> {
   }
 
   /**
-   * A refusal as stale that the view explains says nothing of the directory. Nor does the first: a
-   * leader that is about to hand over refuses too, and looking an account up may be far.
+   * A refusal as stale that the view explains says nothing of the directory. Nor do those of a moment: whoever
+   * hands over a group or a range refuses until everybody has heard of it, and looking an account up may be
+   * far. Of an account that has left its range the database says so itself.
    */
   #directoryInDoubt(failure: MeridianError, route: Route | undefined, onReplica: boolean): boolean {
     if (failure.code !== 'ERR_ENGINE_STALE_ROUTE' || onReplica) {
-      this.#stale = 0;
+      this.#staleSinceMs = undefined;
       return false;
     }
     const { view } = this.#services.control;
     const targets = route === undefined ? [] : 'targets' in route ? route.targets : [route];
     if (!targets.every((target) => leads(view, target))) return false;
-    this.#stale += 1;
-    return this.#stale % 2 === 0;
+    const nowMs = this.#services.clock.monotonicMs();
+    this.#staleSinceMs ??= nowMs;
+    if (nowMs - this.#staleSinceMs < HANDOVER_MS) return false;
+    this.#staleSinceMs = nowMs;
+    return true;
   }
 
   async #wait(verdict: Verdict, view: RoutingView, leaderless: boolean): Promise<void> {

@@ -74,6 +74,22 @@ export function candidates(
   return found;
 }
 
+/** Leaders of ranges that are about to go, and of the groups that they go to; each pair once. Pure. */
+export function handovers(
+  view: Pick<RoutingView, 'groups' | 'ranges'>,
+): readonly { readonly from: RoutedNode; readonly to: RoutedNode }[] {
+  const leaderOf = (name: GroupName): RoutedNode | undefined => {
+    const group = view.groups[name];
+    return group?.nodes.find((node) => node.name === group.leader);
+  };
+  const found = new Map<string, { readonly from: RoutedNode; readonly to: RoutedNode }>();
+  for (const { group, goingTo } of Object.values(view.ranges)) {
+    const [from, to] = [leaderOf(group), goingTo === undefined ? undefined : leaderOf(goingTo)];
+    if (from !== undefined && to !== undefined) found.set(`${from.name} ${to.name}`, { from, to });
+  }
+  return [...found.values()];
+}
+
 /** Gives up the connections of ended reigns, and dials who may follow, until it is told to stop. */
 export function followLeaders(services: {
   readonly control: Pick<ControlSubscription, 'view' | 'onView'>;
@@ -88,6 +104,7 @@ export function followLeaders(services: {
       if (former !== undefined && !vacant.has(name)) services.connector.warm(nodes, former);
     }
     vacant = open;
+    for (const { from, to } of handovers(view)) services.connector.warm([to], from);
     const next = succeed(reigns, view);
     ({ reigns } = next);
     for (const { leader } of next.ended) {

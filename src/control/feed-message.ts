@@ -132,6 +132,7 @@ const CHECKS: Readonly<Record<string, Check | undefined>> = {
           epoch: count,
           origins: optional(token),
           made: optional(flag),
+          goingTo: optional(text),
         }),
       ),
       directory: optional(count),

@@ -173,6 +173,7 @@ export interface EngineRoutes {
         /** These as in RoutedRange. */
         readonly origins?: Token | undefined;
         readonly made?: boolean | undefined;
+        readonly goingTo?: GroupName | undefined;
       }
     >
   >;

@@ -49,6 +49,11 @@ export interface RoutedRange {
   readonly origins?: Token | undefined;
   /** It was made for accounts that went there from another range: new ones are put elsewhere. */
   readonly made?: boolean | undefined;
+  /**
+   * It is being copied to this group, and will be handed over. Whoever uses it may dial the leader there: a
+   * connection takes several round trips.
+   */
+  readonly goingTo?: GroupName | undefined;
 }
 
 export interface RoutedAppServer {

@@ -5,7 +5,13 @@ import { getEventListeners } from 'node:events';
 import { Avoided, AVOID_MS } from '../../src/client/avoided.ts';
 import { nearestOf, patienceMs } from '../../src/client/choose-node.ts';
 import { startDeadline } from '../../src/client/deadline.ts';
-import { checkLeads, followLeaders, leads, succeed } from '../../src/client/leadership.ts';
+import {
+  checkLeads,
+  followLeaders,
+  handovers,
+  leads,
+  succeed,
+} from '../../src/client/leadership.ts';
 import { outOfTime, untilNews, type WaitServices } from '../../src/client/waiting.ts';
 import type { SessionTarget } from '../../src/engines/connector.ts';
 import { MeridianError } from '../../src/kernel/errors.ts';
@@ -285,3 +291,32 @@ function present<T>(value: T | undefined): T {
   assert.ok(value !== undefined);
   return value;
 }
+
+describe('a range that is about to go', () => {
+  const going = (goingTo: string | undefined): RoutingView => {
+    const { groups, ...rest } = view(1, 'a');
+    const other = { ...groups['g'], name: 'h', nodes: [node('x', 140)], leader: 'x' };
+    const range = { group: 'g', epoch: 1, ...(goingTo === undefined ? {} : { goingTo }) };
+    const ranges = { r1: { name: 'r1', ...range }, r2: { name: 'r2', ...range } };
+    return { ...rest, ranges, groups: { ...groups, h: other } as RoutingView['groups'] };
+  };
+
+  test('has whoever will lead it dialled by those who use it, once for all', () => {
+    const names = handovers(going('h')).map(({ from, to }) => [from.name, to.name]);
+    assert.deepEqual(names, [['a', 'x']]);
+    assert.deepEqual(handovers(going(undefined)), []);
+    assert.deepEqual(handovers(going('nowhere')), []);
+    const warmed: unknown[] = [];
+    const control = feed(going(undefined));
+    const stop = followLeaders({
+      control,
+      connector: {
+        forget: () => {},
+        warm: (nodes, former) => warmed.push([nodes.map(({ name }) => name), former.name]),
+      },
+    });
+    control.push(going('h'));
+    assert.deepEqual(warmed, [[['x'], 'a']]);
+    stop();
+  });
+});

@@ -37,6 +37,14 @@ const CATCH_UP_MS = 600_000;
 /** After the closing nobody can write: what is left is on its way. */
 const LAST_MARKER_MS = 5_000;
 
+/** Clients dial whoever will lead the range before they need it, or need not any more. */
+function announce({ cluster, ranges, range }: Moving, goingTo: string | undefined): void {
+  const told = ranges.get(range);
+  if (told === undefined || (goingTo === undefined && told.goingTo === undefined)) return;
+  ranges.set(range, { ...told, goingTo });
+  cluster.services.onRoutes();
+}
+
 type Effect = (moving: Moving) => Promise<MoveEvent>;
 
 export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>> = {
@@ -54,6 +62,7 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
 
   clearing: async (moving) => {
     letGoOfComparison(moving);
+    announce(moving, undefined);
     // First what somebody may be waiting for.
     await reopenRange(moving);
     await removeFromTarget(moving);
@@ -74,6 +83,7 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
     const { cluster, range } = moving;
     moving.attemptName = `${slotPrefix(range)}${String(cluster.services.random.below(2 ** 31))}`;
     await onSource(moving, (client) => publish(client, range));
+    announce(moving, moving.to);
     await subscribe(moving);
     await awaitCopied(moving);
     return 'done';
@@ -82,6 +92,8 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
   'catching-up': async (moving) => {
     const { cluster } = moving;
     const { clock } = cluster.services;
+    // Once more: since the copy was begun, idle connections may have ended.
+    announce(moving, moving.to);
     const endsAtMs = clock.monotonicMs() + CATCH_UP_MS;
     for (let count = 1; ; count += 1) {
       checkAttempt(moving);

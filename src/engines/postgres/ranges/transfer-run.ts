@@ -24,6 +24,8 @@ import { arrived, nextAct, type TransferAct, type TransferPicture } from './tran
 /** About two minutes: longer than a failover, shorter than anybody's patience. */
 const FAILURES_MAX = 40;
 const BACKOFF = { baseMs: 100, maxMs: 3_000 };
+/** A round trip to the farthest client, and the wait before it tries again. */
+const REST_MS = 300;
 /** Of copies of the directory, where nothing is wrong. */
 const COPIES_LAG_MS = 5_000;
 
@@ -154,15 +156,26 @@ export class TransferRun {
       case 'name-carrier':
         this.#stored = await cluster.register.nameCarrier(this.number, this.#stored, act.group);
         return;
-      case 'carry':
+      case 'carry': {
         await moves.inTurn(() => this.#carry(act));
+        await this.#rest();
         return;
+      }
       case 'move':
         await moves.move(act.range, act.to, {});
         return;
       case 'remove':
         await moves.inTurn(() => removeMadeRange(this.#on, act.range));
     }
+  }
+
+  /**
+   * Whoever writes in the same range at the same time is refused, and comes again after a round trip. It must not
+   * meet the next ones that are carried then, and those after them: a client far away would wait for all.
+   */
+  async #rest(): Promise<void> {
+    const { stopSignal, services } = this.#on.cluster;
+    await services.clock.sleep(REST_MS, stopSignal).catch(() => {});
   }
 
   async #carry(carrying: Carrying): Promise<void> {
