@@ -4,20 +4,19 @@
  *
  *   installation → emulated WAN → engine (servers, schema, ranges) → control server → gateways, app
  */
-import { startAppHost, type AppHost } from './app/host.ts';
-import { createChaos, type PlatformChaos } from './chaos/control.ts';
-import { faultHost, type FaultHost } from './chaos/host.ts';
+import { startAppHost } from './app/host.ts';
+import { createChaos } from './chaos/control.ts';
+import { faultHost } from './chaos/host.ts';
 import { startControlServer, type ControlServer } from './control/feed-server.ts';
 import type { PlacementFacts, PlacementQuestion } from './control/placement.ts';
 import type { StatusReport } from './control/status.ts';
 import { declaredPlacement } from './config/resolve.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
-import type { DesiredState, Engine, EngineAdapter } from './engines/engine.ts';
+import type { DesiredState } from './engines/engine.ts';
 import { adapterFor } from './engines/registry.ts';
-import { systemClock, type Clock } from './kernel/clock.ts';
+import { systemClock } from './kernel/clock.ts';
 import { MeridianError, messageOf } from './kernel/errors.ts';
-import type { Log } from './kernel/log.ts';
-import { systemRandom, type Random } from './kernel/random.ts';
+import { systemRandom } from './kernel/random.ts';
 import { Scope } from './kernel/scope.ts';
 import { readMigrations } from './migrations/files.ts';
 import { desiredState } from './orchestrate/desired.ts';
@@ -30,66 +29,21 @@ import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
 import { Operations } from './orchestrate/operate.ts';
-import { openInstallation, type Installation } from './orchestrate/installation.ts';
+import { openInstallation } from './orchestrate/installation.ts';
 import { placementFacts } from './orchestrate/placement-facts.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { Rehoming } from './orchestrate/rehoming.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
 import { RollingRestart } from './orchestrate/rolling-restart.ts';
 import { statusReport } from './orchestrate/status.ts';
-import {
-  endStrays,
-  forgetProcesses,
-  recordedHost,
-  type RecordedHost,
-} from './orchestrate/strays.ts';
+import { endStrays, forgetProcesses, recordedHost } from './orchestrate/strays.ts';
 import { World } from './orchestrate/world.ts';
 import type { Platform, StartOptions } from './platform-api.ts';
+import type { Data, Edge, Ground, Start } from './platform-parts.ts';
 import type { Locality } from './topology/region.ts';
 import { linksOver } from './wan/within-zone.ts';
 
 export type { Platform, StartOptions } from './platform-api.ts';
-
-/** What every stage of the start needs, and adds to. */
-interface Start {
-  readonly config: ResolvedConfig;
-  readonly desired: DesiredState;
-  readonly adapter: EngineAdapter;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly scope: Scope;
-  readonly signal: AbortSignal;
-  readonly startedAtMs: number;
-  readonly fail: (error: MeridianError) => void;
-  readonly begin: (line: string) => void;
-}
-
-interface Ground {
-  readonly installation: Installation;
-  readonly host: RecordedHost;
-  /** Below the other: faults are in what runs, not in what is known of it. */
-  readonly machines: FaultHost;
-}
-
-interface Data extends Ground {
-  readonly engine: Engine;
-  readonly control: ControlServer;
-  readonly world: World;
-  readonly chaos: PlatformChaos;
-  readonly operations: Operations;
-  readonly rehoming: Rehoming;
-  /** Set once it has started; status is asked for earlier. */
-  edge?: Edge;
-  /** From the beginning of the start to its end, once it has ended. */
-  readyMs?: number;
-}
-
-interface Edge {
-  readonly gateways: Gateways;
-  readonly app: AppHost | undefined;
-  readonly rolling: RollingRestart;
-}
 
 /** Rejects with what went wrong, after stopping all that had been started. */
 export async function startPlatform(

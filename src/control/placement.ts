@@ -118,5 +118,5 @@ export function parsePlacementQuestion(body: string): PlacementQuestion {
       `statements to be looked at are an object of texts, at most ${String(STATEMENTS_MAX)}`,
     );
   }
-  return { statements: Object.fromEntries(entries) as Record<string, string> };
+  return { statements: Object.fromEntries(entries) };
 }

@@ -19,6 +19,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   config: 7,
   doctor: 8,
   'platform-api.ts': 8,
+  'platform-parts.ts': 8,
   'platform.ts': 9,
   verify: 9,
   'index.ts': 10,

@@ -105,7 +105,7 @@ describe('a change of the declaration', () => {
     const counts = fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 2, max: 6 }));
     const regions = fc.shuffledSubarray(REGIONS, { minLength: 1 });
     fc.assert(
-      fc.property(regions, fc.nat(3), counts, counts, (all, fewer, was, is) => {
+      fc.property(regions, fc.nat(3), fc.tuple(counts, counts), (all, fewer, [was, is]) => {
         const declared = (
           some: DeclaredPlacement['regions'],
           [groupsPerRegion, rangesPerRegion]: readonly [number, number],

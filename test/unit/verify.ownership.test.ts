@@ -6,10 +6,10 @@ import { ownership } from '../../src/verify/checkers/ownership.ts';
 import type { AccountHomes, Tenure, Verdict } from '../../src/verify/history.ts';
 import { historyOf, saidBy } from '../support/histories.ts';
 
+type Moment = readonly [number, number];
 const tenure = (
   node: string,
-  first: readonly [number, number],
-  last: readonly [number, number],
+  [first, last]: readonly [Moment, Moment],
   more: Partial<Tenure> = {},
 ): Tenure => ({
   ...{ node, group: node.slice(0, 1), range: 'r1', groupEpoch: 1, rangeEpoch: 1 },
@@ -22,27 +22,110 @@ const check = (tenures: readonly Tenure[], homes: readonly AccountHomes[] = []):
 
 describe('ownership', () => {
   test('one after the other, and looks that overlap', () => {
-    const before = tenure('a1', [0, 1], [10, 12]);
-    assert.deepEqual(check([before, tenure('b1', [13, 14], [20, 21])]).violations, []);
+    const before = tenure('a1', [
+      [0, 1],
+      [10, 12],
+    ]);
+    assert.deepEqual(
+      check([
+        before,
+        tenure('b1', [
+          [13, 14],
+          [20, 21],
+        ]),
+      ]).violations,
+      [],
+    );
     // It may have been let in after the last look at the other had been answered.
-    assert.deepEqual(check([before, tenure('b1', [9, 12], [20, 21])]).violations, []);
-    assert.deepEqual(check([before, tenure('b1', [13, 14], [20, 21])]).covered, {
-      tenures: 2,
-      accounts: 0,
-    });
+    assert.deepEqual(
+      check([
+        before,
+        tenure('b1', [
+          [9, 12],
+          [20, 21],
+        ]),
+      ]).violations,
+      [],
+    );
+    assert.deepEqual(
+      check([
+        before,
+        tenure('b1', [
+          [13, 14],
+          [20, 21],
+        ]),
+      ]).covered,
+      {
+        tenures: 2,
+        accounts: 0,
+      },
+    );
   });
 
   test('a look between two of another server at the same epochs', () => {
-    const before = tenure('a1', [0, 1], [10, 12]);
-    assert.deepEqual(saidBy(check([before, tenure('b1', [5, 6], [20, 21])])), [
-      'r1 was served by two servers at once: a1 of a at epochs 1 and 1 from 1 to 10 ms, and b1 of b at epochs 1 and 1 from 6 to 20 ms',
+    const before = tenure('a1', [
+      [0, 1],
+      [10, 12],
     ]);
-    assert.equal(check([tenure('b1', [3, 4], [3, 4]), before]).violations.length, 1);
+    assert.deepEqual(
+      saidBy(
+        check([
+          before,
+          tenure('b1', [
+            [5, 6],
+            [20, 21],
+          ]),
+        ]),
+      ),
+      [
+        'r1 was served by two servers at once: a1 of a at epochs 1 and 1 from 1 to 10 ms, and b1 of b at epochs 1 and 1 from 6 to 20 ms',
+      ],
+    );
+    assert.equal(
+      check([
+        tenure('b1', [
+          [3, 4],
+          [3, 4],
+        ]),
+        before,
+      ]).violations.length,
+      1,
+    );
     // Other epochs are another tenure: there and back.
-    const back = tenure('a1', [18, 19], [30, 31], { rangeEpoch: 3 });
-    assert.deepEqual(check([before, tenure('b1', [13, 14], [16, 17]), back]).violations, []);
+    const back = tenure(
+      'a1',
+      [
+        [18, 19],
+        [30, 31],
+      ],
+      { rangeEpoch: 3 },
+    );
+    assert.deepEqual(
+      check([
+        before,
+        tenure('b1', [
+          [13, 14],
+          [16, 17],
+        ]),
+        back,
+      ]).violations,
+      [],
+    );
     // Other ranges are no rivals.
-    assert.deepEqual(check([before, tenure('b1', [5, 6], [7, 8], { range: 'r2' })]).violations, []);
+    assert.deepEqual(
+      check([
+        before,
+        tenure(
+          'b1',
+          [
+            [5, 6],
+            [7, 8],
+          ],
+          { range: 'r2' },
+        ),
+      ]).violations,
+      [],
+    );
   });
 
   test('whatever is looked at when: one server at a time is never told as two', () => {
@@ -65,7 +148,7 @@ describe('ownership', () => {
           const first = tenures.get(key)?.first;
           tenures.set(
             key,
-            tenure(found.node, first === undefined ? look : [first.fromMs, first.untilMs], look, {
+            tenure(found.node, [first === undefined ? look : [first.fromMs, first.untilMs], look], {
               rangeEpoch: found.epoch,
             }),
           );

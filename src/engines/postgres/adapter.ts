@@ -116,14 +116,7 @@ function engineOf(cluster: Cluster): Engine {
       background.start(desired.primaryGroup);
     },
     routes: () => routesOf(cluster, ranges),
-    accountFacts: (accounts) => accountFacts(cluster, accounts),
-    rangeFacts: () => rangeFacts(cluster),
-    schemaFacts: (desired, statements) => schemaFacts(cluster, desired, statements),
-    applicationCredentials: () => ({
-      database: DATABASE,
-      user: ROLE.application,
-      password: cluster.server.secrets.application,
-    }),
+    ...factsOf(cluster),
     noteActivity: () => {
       background.noteActivity();
     },
@@ -149,6 +142,22 @@ function engineOf(cluster: Cluster): Engine {
     [Symbol.asyncDispose]() {
       return this.stop();
     },
+  };
+}
+
+type Facts = 'accountFacts' | 'rangeFacts' | 'schemaFacts' | 'applicationCredentials';
+
+/** What changes nothing, and needs nothing but the cluster. */
+function factsOf(cluster: Cluster): Required<Pick<Engine, Facts>> {
+  return {
+    accountFacts: (accounts) => accountFacts(cluster, accounts),
+    rangeFacts: () => rangeFacts(cluster),
+    schemaFacts: (desired, statements) => schemaFacts(cluster, desired, statements),
+    applicationCredentials: () => ({
+      database: DATABASE,
+      user: ROLE.application,
+      password: cluster.server.secrets.application,
+    }),
   };
 }
 
