@@ -151,11 +151,22 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     story: 'The new leader has the subscription, too: the copy goes on where it was.',
     changes: [
       {
+        file: 'engines/postgres/ranges/move-machine.js',
+        from: "copying: row('copying', { done: 'catching-up', failed: 'clearing' })",
+        to: "copying: row('copying', { done: 'catching-up', failed: 'catching-up' })",
+      },
+      {
+        file: 'engines/postgres/ranges/move-machine.js',
+        from: "'catching-up': row('catching-up', { done: 'closing', failed: 'clearing' })",
+        to: "'catching-up': row('catching-up', { done: 'closing', failed: 'catching-up' })",
+      },
+      // The guards behind it: the supervisor's, whenever it goes on,
+      {
         file: 'engines/postgres/ranges/moving.js',
         from: 'if (epochsOf(moving) === moving.epochs)',
         to: 'if (moving.epochs !== undefined)',
       },
-      // The second guard, in the transaction that opens the range.
+      // and that of the transaction that opens the range.
       {
         file: 'engines/postgres/schema-move.js',
         from: 'IF v_epoch IS DISTINCT FROM p_group_epoch THEN',
