@@ -11,12 +11,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../src/kernel/clock.ts';
-import type { SurvivalGoal } from '../src/topology/survival.ts';
-import { removeFolder, startBenchCluster } from './cluster/start.ts';
 import { RESULTS } from './cluster/results-folder.ts';
-import { versionsOf, type Versions } from './cluster/versions.ts';
 import { fill, hung, killed, partitioned, rebuilt, switched } from './failover/measurements.ts';
-import { standOn, type Stand } from './failover/stand.ts';
+import { layoutsNamed, overLayouts } from './failover/over-layouts.ts';
+import type { Stand } from './failover/stand.ts';
 import {
   AIMS,
   formatTable,
@@ -26,20 +24,18 @@ import {
   type Aim,
   type Row,
 } from './failover/table.ts';
-import { interruption, unlessInterrupted } from './measuring/interrupted.ts';
+import { interruption } from './measuring/interrupted.ts';
 
 const [roundsText = '10', only] = process.argv.slice(2);
 const rounds = Number(roundsText);
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error('how many rounds?');
-const layouts = (['zone', 'region'] as const).filter((layout) => (only ?? layout) === layout);
-if (layouts.length === 0) throw new Error(`${only ?? ''}: expected zone or region`);
+const layouts = layoutsNamed(only);
 
 const signal = interruption(() => {
   console.log('ending: the cluster is taken down first');
 });
 const rows: Row[] = [];
 const failures: string[] = [];
-let versions: Versions | undefined;
 let bytes = 0;
 
 async function measure(stand: Stand): Promise<void> {
@@ -81,26 +77,7 @@ async function measure(stand: Stand): Promise<void> {
   });
 }
 
-for (const layout of layouts satisfies readonly SurvivalGoal[]) {
-  const cluster = await startBenchCluster({
-    ...{ layout, scale: 1, signal },
-    onProgress: (line) => {
-      console.log(`${layout}: ${line}`);
-    },
-  });
-  let done = false;
-  try {
-    const stand = await standOn(cluster);
-    const [group = ''] = stand.groups.names;
-    versions = await versionsOf(stand.servers, (await stand.groups.open(group)).leader);
-    await unlessInterrupted(signal, measure(stand));
-    done = true;
-  } finally {
-    await cluster[Symbol.asyncDispose]();
-    if (done) await removeFolder(cluster.folder);
-    else console.log(`data and logs are kept in ${cluster.folder}`);
-  }
-}
+const versions = await overLayouts(layouts, signal, measure);
 
 for (const { layout, what, met } of rows) if (!met) failures.push(`${layout}: ${what}: missed`);
 const result = {

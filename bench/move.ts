@@ -17,13 +17,12 @@ import type { SurvivalGoal } from '../src/topology/survival.ts';
 import { libraryDoor } from '../src/verify/doors.ts';
 import { spreadOf } from './cluster/figures.ts';
 import { RESULTS } from './cluster/results-folder.ts';
-import { removeFolder, startBenchCluster } from './cluster/start.ts';
-import { versionsOf, type Versions } from './cluster/versions.ts';
 import { Load } from './failover/load.ts';
-import { standOn, type Stand } from './failover/stand.ts';
+import { layoutsNamed, overLayouts } from './failover/over-layouts.ts';
+import type { Stand } from './failover/stand.ts';
 import { formatTable, rowOf, type Aim, type Row } from './failover/table.ts';
 import { Standstill } from './measuring/standstill.ts';
-import { interruption, unlessInterrupted } from './measuring/interrupted.ts';
+import { interruption } from './measuring/interrupted.ts';
 
 const SIZES_MB = [10, 100];
 const LOAD = { writers: 8, thinkMs: 5 };
@@ -40,8 +39,7 @@ const AIMS: Readonly<Record<SurvivalGoal, Aim>> = {
 const [movesText = '20', only] = process.argv.slice(2);
 const moves = Number(movesText);
 if (!Number.isSafeInteger(moves) || moves < 1) throw new Error('how many moves?');
-const layouts = (['zone', 'region'] as const).filter((layout) => (only ?? layout) === layout);
-if (layouts.length === 0) throw new Error(`${only ?? ''}: expected zone or region`);
+const layouts = layoutsNamed(only);
 
 const signal = interruption(() => {
   console.log('ending: the cluster is taken down first');
@@ -51,7 +49,6 @@ const rows: Row[] = [];
 const stoodStillMs: Record<string, readonly number[]> = {};
 const tookMs: Record<string, unknown> = {};
 const failures: string[] = [];
-let versions: Versions | undefined;
 
 /** Bytes of the range's tables, without their indexes: what is copied. */
 async function sizeOf(stand: Stand, group: string, range: string): Promise<number> {
@@ -132,26 +129,7 @@ async function measure(stand: Stand): Promise<void> {
   }
 }
 
-for (const layout of layouts) {
-  const cluster = await startBenchCluster({
-    ...{ layout, scale: 1, signal },
-    onProgress: (line) => {
-      console.log(`${layout}: ${line}`);
-    },
-  });
-  let done = false;
-  try {
-    const stand = await standOn(cluster);
-    const [group = ''] = stand.groups.names;
-    versions = await versionsOf(stand.servers, (await stand.groups.open(group)).leader);
-    await unlessInterrupted(signal, measure(stand));
-    done = true;
-  } finally {
-    await cluster[Symbol.asyncDispose]();
-    if (done) await removeFolder(cluster.folder);
-    else console.log(`data and logs are kept in ${cluster.folder}`);
-  }
-}
+const versions = await overLayouts(layouts, signal, measure);
 
 for (const { layout, what, met } of rows) if (!met) failures.push(`${layout}: ${what}: missed`);
 const measuredAt = new Date(systemClock.now()).toISOString();

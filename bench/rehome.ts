@@ -16,12 +16,11 @@ import type { OperationEvent } from '../src/control/operation.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 import { libraryDoor } from '../src/verify/doors.ts';
 import { RESULTS } from './cluster/results-folder.ts';
-import { removeFolder, startBenchCluster } from './cluster/start.ts';
-import { versionsOf, type Versions } from './cluster/versions.ts';
 import { Load, type Ack } from './failover/load.ts';
-import { standOn, type Stand } from './failover/stand.ts';
+import { layoutsNamed, overLayouts } from './failover/over-layouts.ts';
+import type { Stand } from './failover/stand.ts';
 import { formatTable, rowOf, type Row } from './failover/table.ts';
-import { interruption, unlessInterrupted } from './measuring/interrupted.ts';
+import { interruption } from './measuring/interrupted.ts';
 
 const ROWS_PER_ACCOUNT = 10;
 const WRITTEN = 16;
@@ -34,8 +33,7 @@ const many = Number(accountsText);
 if (!Number.isSafeInteger(many) || many < WRITTEN) {
   throw new Error(`how many accounts? At least ${String(WRITTEN)}`);
 }
-const layouts = (['zone', 'region'] as const).filter((layout) => (only ?? layout) === layout);
-if (layouts.length === 0) throw new Error(`${only ?? ''}: expected zone or region`);
+const layouts = layoutsNamed(only);
 
 const signal = interruption(() => {
   console.log('ending: the cluster is taken down first');
@@ -55,7 +53,6 @@ interface Measured {
 const rows: Row[] = [];
 const measured: Measured[] = [];
 const failures: string[] = [];
-let versions: Versions | undefined;
 
 const idOf = (number: number): string => `many-${String(number)}`;
 
@@ -168,26 +165,7 @@ async function checkHomes(
   }
 }
 
-for (const layout of layouts) {
-  const cluster = await startBenchCluster({
-    ...{ layout, scale: 1, signal },
-    onProgress: (line) => {
-      console.log(`${layout}: ${line}`);
-    },
-  });
-  let done = false;
-  try {
-    const stand = await standOn(cluster);
-    const [group = ''] = stand.groups.names;
-    versions = await versionsOf(stand.servers, (await stand.groups.open(group)).leader);
-    await unlessInterrupted(signal, measure(stand));
-    done = true;
-  } finally {
-    await cluster[Symbol.asyncDispose]();
-    if (done) await removeFolder(cluster.folder);
-    else console.log(`data and logs are kept in ${cluster.folder}`);
-  }
-}
+const versions = await overLayouts(layouts, signal, measure);
 
 const measuredAt = new Date(systemClock.now()).toISOString();
 const result = { measuredAt, versions, failures, measured, pauses: rows };
