@@ -39,6 +39,13 @@ const localBarrier = (condition: string): Change => ({
         } else ${BARRIER}`,
 });
 
+/** What a range leaves behind is there for as long as the comparison of a large one takes. */
+const SLOW_COMPARISON: Change = {
+  file: 'engines/postgres/ranges/move-effects.js',
+  from: 'cleaning: async (moving) => {',
+  to: 'cleaning: async (moving) => { await moving.cluster.services.clock.sleep(3000);',
+};
+
 const BOTH = ['zone', 'region'] as const;
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -184,6 +191,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         from: "(v.range_epoch IS DISTINCT FROM p_range_epoch OR v.state IS DISTINCT FROM 'open')",
         to: '(v.range_epoch IS DISTINCT FROM p_range_epoch)',
       },
+      SLOW_COMPARISON,
     ],
     layouts: BOTH,
   },
@@ -201,6 +209,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         from: "await client.query(tables.map(fenceStatement).join('; '));",
         to: '',
       },
+      SLOW_COMPARISON,
     ],
     layouts: BOTH,
   },
