@@ -126,10 +126,15 @@ test('a copy that was begun under another leader is thrown away', async () => {
   await performOn(rig, { rebuild: [follower ?? ''] }).catch(() => {});
   await load.nextAck();
   assert.notEqual(rig.leader(), leader);
-  assert.deepEqual(
-    phases.filter((phase) => ['copying', 'starting', 'catching-up'].includes(phase)),
-    ['copying', 'starting', 'copying', 'starting', 'catching-up'],
-  );
+  // Others that have to be copied anew since may have begun by now.
+  const copied = phases.filter((phase) => ['copying', 'starting', 'catching-up'].includes(phase));
+  assert.deepEqual(copied.slice(0, 5), [
+    'copying',
+    'starting',
+    'copying',
+    'starting',
+    'catching-up',
+  ]);
   rig.up(leader);
   await rig.whole(60_000);
   await load.stop();
