@@ -65,13 +65,15 @@ export function rehomingLines(told: RehomingStatus): string[] {
   ];
 }
 
-function hotLine({ kind, group, range, to, accounts, account, share }: HotGroupStatus): string {
+function hotLine(hot: HotGroupStatus): string {
+  const { kind, group, range, to, accounts, accountsTotal, account, share } = hot;
   const there = `${group} has much more to do than the others of its region`;
   if (kind === 'move') {
     return `${there}: meridian move ${range} --to ${to ?? ''} takes ${percent(share)} off it`;
   }
   if (kind === 'split') {
-    return `${there}: ${String(accounts)} accounts of ${range}, split off and moved to ${to ?? ''}, take ${percent(share)} off it`;
+    const first = `${accounts.slice(0, 3).join(' ')}${accountsTotal > 3 ? ' …' : ''}`;
+    return `${there}: ${String(accountsTotal)} accounts take ${percent(share)} off it: meridian split ${range} ${first}, then move their range to ${to ?? ''} (all are in --json)`;
   }
   return `${there}: ${percent(share)} of it is account ${account ?? ''}, which cannot be divided`;
 }

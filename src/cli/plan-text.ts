@@ -45,7 +45,7 @@ function changeLines(plan: PlacementPlan): string[] {
   ];
 }
 
-export function stepText(step: PlanStep): string {
+function stepText(step: PlanStep): string {
   switch (step.kind) {
     case 'add-region':
       return `${step.region} begins: ${String(step.servers)} database servers, a gateway, app servers`;

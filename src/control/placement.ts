@@ -33,8 +33,9 @@ export interface HotGroupStatus {
   readonly range: string;
   /** Where the range, or the accounts that are split off it, should go. */
   readonly to: string | null;
-  /** How many are to be split off. */
-  readonly accounts: number;
+  /** Those that are to be split off; the first hundred. */
+  readonly accounts: readonly string[];
+  readonly accountsTotal: number;
   /** The one that has most of it. */
   readonly account: string | null;
   /** Of what the group has to do: what would go, or what the account has. */

@@ -25,6 +25,7 @@ export interface BalancingParts {
 
 /** The last ones that are over: hot in each of them is hot. */
 const INTERVALS = 3;
+const ACCOUNTS_TOLD_MAX = 100;
 
 export class Balancing {
   readonly #parts: BalancingParts;
@@ -38,7 +39,8 @@ export class Balancing {
     return this.#reliefs.map((relief) => ({
       ...{ kind: relief.kind, group: relief.from, range: relief.range, share: relief.share },
       to: relief.kind === 'indivisible' ? null : relief.to,
-      accounts: relief.kind === 'split' ? relief.accounts.length : 0,
+      accounts: relief.kind === 'split' ? relief.accounts.slice(0, ACCOUNTS_TOLD_MAX) : [],
+      accountsTotal: relief.kind === 'split' ? relief.accounts.length : 0,
       account: relief.kind === 'indivisible' ? relief.account : null,
     }));
   }

@@ -20,7 +20,10 @@ export function addPlanCommand(program: Command, io: CliIo): void {
     .command('plan')
     .description('Say what a changed configuration would do, cost and gain; nothing is done.')
     .option('-c, --config <file>', 'configuration file (default: meridian.config.ts here)')
-    .option('--check', 'exit with 1 if something is refused, wrong, or otherwise than declared')
+    .option(
+      '--check',
+      'exit with 1 if something is refused, wrong, otherwise than declared, or not known',
+    )
     .option('--json', 'print it as JSON')
     .addHelpText(
       'after',
@@ -43,7 +46,9 @@ export function addPlanCommand(program: Command, io: CliIo): void {
           ? `${JSON.stringify({ ...plan, missing: facts.missing }, undefined, 2)}\n`
           : `${planLines(plan, facts.missing).join('\n')}\n`,
       );
-      if (flags.check === true && isAmiss(plan)) throw new ExitCode(1);
+      // What could not be looked at was not checked.
+      const amiss = isAmiss(plan) || facts.missing.length > 0;
+      if (flags.check === true && amiss) throw new ExitCode(1);
     });
 }
 

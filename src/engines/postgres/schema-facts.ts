@@ -44,14 +44,12 @@ type ReferenceRow = Omit<ReferenceFacts, 'onDelete'> & {
 
 export async function schemaFacts(
   cluster: Cluster,
-  { tables, primaryGroup, ranges }: DesiredState,
+  { tables, primaryGroup }: DesiredState,
   statements: Readonly<Record<string, string>>,
 ): Promise<SchemaFacts> {
   const group = cluster.group(primaryGroup);
-  const [range] =
-    cluster.register.declaredIn(primaryGroup).length > 0
-      ? cluster.register.declaredIn(primaryGroup)
-      : ranges.map(({ name }) => name);
+  // A group keeps one of those that it is declared with.
+  const [range] = cluster.register.declaredIn(primaryGroup);
   if (!group.open || !cluster.reaches(group.leader) || range === undefined) {
     throw new MeridianError('ERR_ENGINE_UNAVAILABLE', `${primaryGroup} is not open`);
   }

@@ -60,7 +60,8 @@ function servers(placement: DeclaredPlacement, { nodes }: Standing): Drift[] {
     .flatMap((group) => group.nodes)
     .flatMap(({ name, kind }): Drift[] => {
       const node = seen.get(name);
-      if (node === undefined) return [{ what: `${name} is not there`, remedy: 'meridian apply' }];
+      if (node === undefined)
+        return [{ what: `${name} is not there`, remedy: 'The next start makes it.' }];
       if (node.kind !== kind) {
         return [
           {

@@ -156,11 +156,10 @@ export class TransferRun {
       case 'name-carrier':
         this.#stored = await cluster.register.nameCarrier(this.number, this.#stored, act.group);
         return;
-      case 'carry': {
+      case 'carry':
         await moves.inTurn(() => this.#carry(act));
         await this.#rest();
         return;
-      }
       case 'move':
         await moves.move(act.range, act.to, {});
         return;
