@@ -100,6 +100,19 @@ describe('a range moves', () => {
     return { from, to, phases };
   };
 
+  test('and everybody is told where to before it goes, to dial whoever will lead it', async () => {
+    const goingTo = (): string | undefined => rig.engine.routes().ranges[RANGE]?.goingTo;
+    for (const phase of ['catching-up', 'closing']) {
+      let told: string | undefined;
+      const { to } = await moveWith(phase, () => {
+        told = goingTo();
+      });
+      assert.equal(told, to, phase);
+      assert.equal(goingTo(), undefined);
+    }
+    await nothingLost();
+  });
+
   for (const [side, phase, attempts] of [
     ['source', 'copying', 2],
     ['source', 'closing', 2],
