@@ -68,22 +68,30 @@ export class Balancing {
     );
   }
 
-  /** Rejects as the operations do; what was not begun is decided anew. */
+  /**
+   * Rejects as the operations do; what was not done is decided anew. Nothing of it is stored: a range that was
+   * split off, and whose move was not begun, is one that may be moved as it is.
+   */
   async carryOut(): Promise<void> {
-    const { engine, operate } = this.#parts;
     for (const relief of this.#reliefs) {
       if (relief.kind === 'indivisible') continue;
-      const { to } = relief;
-      if (relief.kind === 'move') {
-        await operate({ kind: 'move', range: relief.range, to });
-        continue;
-      }
-      const { range, accounts } = relief;
-      await operate({ kind: 'split', range, accounts });
-      const homes = (await engine.accountFacts?.(accounts.slice(0, 1)))?.homes;
-      const made = homes?.get(accounts[0] ?? '')?.range;
-      if (made !== undefined && made !== range) await operate({ kind: 'move', range: made, to });
+      await this.#relieve(relief);
+      this.#reliefs = this.#reliefs.filter((one) => one !== relief);
     }
+  }
+
+  async #relieve(relief: Exclude<Relief, { kind: 'indivisible' }>): Promise<void> {
+    const { engine, operate } = this.#parts;
+    const { range, to } = relief;
+    if (relief.kind === 'move') {
+      await operate({ kind: 'move', range, to });
+      return;
+    }
+    const { accounts } = relief;
+    await operate({ kind: 'split', range, accounts });
+    const homes = (await engine.accountFacts?.(accounts.slice(0, 1)))?.homes;
+    const made = homes?.get(accounts[0] ?? '')?.range;
+    if (made !== undefined && made !== range) await operate({ kind: 'move', range: made, to });
   }
 }
 
