@@ -19,8 +19,18 @@ export interface StartOptions {
   /** One line for a person, as each stage of the start begins or ends. */
   readonly onProgress: (line: string) => void;
   readonly clock?: Clock;
+  /** Left out: the platform keeps the configuration that it was started with. */
+  readonly reload?: Reload;
   /** Aborted: the start stops what it has started and rejects with ERR_ABORTED. */
   readonly signal?: AbortSignal;
+}
+
+/** By whoever has started the platform: it ends, and begins again with a changed configuration. */
+export interface Reload {
+  /** The file as it is now. Throws unless it is the one that the platform was started with, and sound. */
+  load(file: string): Promise<ResolvedConfig>;
+  /** Soon; the caller is answered before. */
+  begin(next: ResolvedConfig): void;
 }
 
 export interface Platform {

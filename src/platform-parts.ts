@@ -10,11 +10,13 @@ import type { MeridianError } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
 import type { Random } from './kernel/random.ts';
 import type { Scope } from './kernel/scope.ts';
+import type { Draining } from './orchestrate/draining.ts';
 import type { Gateways } from './orchestrate/gateways.ts';
 import type { Installation } from './orchestrate/installation.ts';
 import type { Operations } from './orchestrate/operate.ts';
 import type { Rehoming } from './orchestrate/rehoming.ts';
 import type { RollingRestart } from './orchestrate/rolling-restart.ts';
+import type { Reload } from './platform-api.ts';
 import type { RecordedHost } from './orchestrate/strays.ts';
 import type { World } from './orchestrate/world.ts';
 
@@ -31,6 +33,7 @@ export interface Start {
   readonly startedAtMs: number;
   readonly fail: (error: MeridianError) => void;
   readonly begin: (line: string) => void;
+  readonly reload: Reload | undefined;
 }
 
 export interface Ground {
@@ -47,6 +50,7 @@ export interface Data extends Ground {
   readonly chaos: PlatformChaos;
   readonly operations: Operations;
   readonly rehoming: Rehoming;
+  readonly draining: Draining;
   /** Set once it has started; status is asked for earlier. */
   edge?: Edge;
   /** From the beginning of the start to its end, once it has ended. */

@@ -28,9 +28,12 @@ import { faultTargets } from './orchestrate/fault-targets.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
+import { Draining } from './orchestrate/draining.ts';
 import { Operations } from './orchestrate/operate.ts';
+import { operateBy } from './orchestrate/operating.ts';
 import { openInstallation } from './orchestrate/installation.ts';
 import { placementFacts } from './orchestrate/placement-facts.ts';
+import { reloading } from './orchestrate/reloading.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
 import { Rehoming } from './orchestrate/rehoming.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
@@ -68,6 +71,7 @@ export async function startPlatform(
     signal,
     startedAtMs: clock.now(),
     fail,
+    reload: options.reload,
     begin: (line) => {
       if (signal.aborted) throw new MeridianError('ERR_ABORTED', 'the start was interrupted');
       options.onProgress(line);
@@ -76,14 +80,14 @@ export async function startPlatform(
   try {
     const ground = await prepareGround(declared, options.fresh);
     const stored = ground.installation.engineStore.read();
-    const desired =
-      declared.adapter.withStoredNames?.(stored, declared.desired) ?? declared.desired;
+    const desired = declared.adapter.asStored?.(stored, declared.desired) ?? declared.desired;
     const start = { ...declared, desired };
     const data = await startData(start, ground);
     const databaseReadyMs = Math.round(clock.monotonicMs() - startedAt);
     const edge = await startEdge(start, data);
     data.edge = edge;
     await data.rehoming.start(ground.installation.fresh);
+    await data.draining.resume();
     await ground.installation.announce(data.control.url);
     data.readyMs = Math.round(clock.monotonicMs() - startedAt);
     return {
@@ -94,7 +98,7 @@ export async function startPlatform(
       env: controlEnvironment(data),
       status: () => statusOf(start, data),
       restart: (request, how) => edge.rolling.run(request, how),
-      operate: (request, how) => data.operations.run(request, how),
+      operate: (request, how) => operateBy(data, request, how),
       explain: (account) => data.rehoming.explain(account),
       placement: (question) => placementOf(start, data, question),
       chaos: data.chaos,
@@ -193,9 +197,18 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
     ...{ latency: config.latency.matrix, options: config.rehoming },
     file: `${config.dataDirectory}/account-traffic.json`,
     status: () => statusOf(start, data),
+    isDraining: (region) => data.draining.isDraining(region),
     operate: (request) => operations.run(request),
   });
   scope.push('re-homing', () => rehoming.close());
+  const draining = new Draining({
+    ...{ engine, desired, clock, log, regions: config.regions, latency: config.latency.matrix },
+    trafficOf: (account) => rehoming.accessesOf(account),
+    operate: (request, how) => operations.run(request, how),
+  });
+  scope.push('draining', () => {
+    draining.close();
+  });
   const servers = databaseNodes(desired).size;
   start.begin(
     `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
@@ -207,7 +220,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       control.publish();
     },
   });
-  const data: Data = { ...ground, engine, control, world, chaos, operations, rehoming };
+  const data: Data = { ...ground, engine, control, world, chaos, operations, rehoming, draining };
   return data;
 }
 
@@ -249,8 +262,19 @@ function openControl(
     metrics: metricsOf(start, () => data()),
     chaos,
     restart: async (request, how) => rollingOf(data()).run(request, how),
-    operate: (request, how) => data().operations.run(request, how),
+    operate: (request, how) => operateBy(data(), request, how),
+    reload: reloading(start.reload, (next) => acceptable(start, installation, next)),
   });
+}
+
+/** Throws what a start with this configuration would refuse. */
+async function acceptable(
+  { adapter }: Start,
+  { engineStore }: Ground['installation'],
+  next: ResolvedConfig,
+): Promise<void> {
+  const desired = desiredState(next, await readMigrations(next.migrationsDirectory));
+  adapter.checkStored?.(engineStore.read(), desired);
 }
 
 function rollingOf({ edge }: Data): RollingRestart {
@@ -328,6 +352,7 @@ async function statusOf(start: Start, data: Data): Promise<StatusReport> {
     snapshot: await data.engine.observe({}),
     ...processesOf(data),
     faults: data.chaos.faults(),
+    drains: data.draining.status,
     rehoming: data.rehoming.status,
   });
 }

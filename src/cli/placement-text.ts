@@ -1,6 +1,8 @@
 /** Where accounts live, and which should live elsewhere, as a person reads it. Pure. */
 import type { AccountExplanation, HotGroupStatus, RehomingStatus } from '../control/placement.ts';
+import type { DrainStatus } from '../control/status.ts';
 import { formatDuration } from './duration.ts';
+import { accountsText } from './group-text.ts';
 import { formatBytes, formatTable, type Column } from './output.ts';
 
 const percent = (share: number): string => `${String(Math.round(100 * share))} %`;
@@ -38,6 +40,18 @@ export function explanationLines(told: AccountExplanation): string[] {
         ]
       : []),
   ];
+}
+
+/** Regions that are to be left. */
+export function drainLines(drains: readonly DrainStatus[]): string[] {
+  return drains.flatMap((drain) => {
+    const { region, state, note } = drain;
+    if (state === 'drained') return [`${region} is drained: the configuration may leave it out`];
+    return [
+      `${region} is being drained: ${accountsText(drain)} have gone`,
+      ...(note === '' ? [] : [`  the last try failed: ${note}`]),
+    ];
+  });
 }
 
 /** Nothing where there is nothing to tell. */

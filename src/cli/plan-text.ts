@@ -41,12 +41,16 @@ function changeLines(plan: PlacementPlan): string[] {
     ...(steps.length === 0 ? ['  other round trips come into force'] : []),
     '',
     `Copied: ${formatBytes(copiedBytes)} between regions; ${price}.`,
-    `Pause: it takes effect with a restart (meridian up): ${pause}, as the last start took.`,
+    `Pause: it takes effect with a restart (meridian apply): ${pause}, as the last start took.`,
   ];
 }
 
-function stepText(step: PlanStep): string {
+export function stepText(step: PlanStep): string {
   switch (step.kind) {
+    case 'drain-region':
+      return `${step.region} is drained: its ${String(step.accounts)} accounts go where they are nearest to their clients, while they are used${copiesText(step.copies)}`;
+    case 'remove-region':
+      return `${step.region} ends: ${String(step.servers)} database servers, its gateway, its app servers`;
     case 'add-region':
       return `${step.region} begins: ${String(step.servers)} database servers, a gateway, app servers`;
     case 'add-copies':

@@ -5,9 +5,11 @@
 import { Command, CommanderError } from 'commander';
 import { MeridianError } from '../kernel/errors.ts';
 import { ownVersion, requiredNode } from '../kernel/version.ts';
+import { addApplyCommand } from './commands/apply.ts';
 import { addChaosCommand } from './commands/chaos.ts';
 import { addConfigCommand } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
+import { addDrainCommand } from './commands/drain.ts';
 import { addExplainCommand } from './commands/explain.ts';
 import { addMigrateCommand } from './commands/migrate.ts';
 import { addMergeCommand } from './commands/merge.ts';
@@ -63,6 +65,8 @@ export function createProgram(services: UpServices): Command {
   addMoveCommand(program, io);
   addExplainCommand(program, io);
   addPlanCommand(program, io);
+  addApplyCommand(program, services);
+  addDrainCommand(program, io);
   addRehomeCommand(program, io);
   addSplitCommand(program, io);
   addMergeCommand(program, io);

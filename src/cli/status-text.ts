@@ -1,7 +1,7 @@
 /** A status report as a person reads it. Pure. */
 import type { GroupStatus, NodeStatus, ProcessStatus, StatusReport } from '../control/status.ts';
 import { leaseLines, underWayLines } from './group-text.ts';
-import { rehomingLines } from './placement-text.ts';
+import { drainLines, rehomingLines } from './placement-text.ts';
 import { formatBytes, formatMs, formatTable, type Column } from './output.ts';
 
 const orDash = (value: number | string | null): string => (value === null ? '-' : String(value));
@@ -105,6 +105,7 @@ export function statusText(report: StatusReport): string {
       ...formatTable(report.groups, GROUPS),
       ...underWayLines(report.groups, report.nodes, report.transfers),
       ...inDoubtLines(report.groups),
+      ...drainLines(report.drains),
       ...rehomingLines(report.rehoming),
     ],
     leaseLines(report.groups),

@@ -14,7 +14,7 @@ export const EXIT_FORCED = 130;
 
 export class StopRequest implements Disposable {
   readonly #asked = new AbortController();
-  readonly #kills: (() => void)[] = [];
+  #kills: readonly (() => void)[] = [];
   readonly #io: CliIo;
   readonly #unsubscribe: () => void;
   #cancelBudget: () => void = () => {};
@@ -40,9 +40,12 @@ export class StopRequest implements Disposable {
     return this.#asked.signal;
   }
 
-  /** Called, newest first, when there is no more time to stop in order. */
-  onForce(kill: () => void): void {
-    this.#kills.push(kill);
+  /** Called, newest first, when there is no more time to stop in order. Gives what takes it back. */
+  onForce(kill: () => void): () => void {
+    this.#kills = [...this.#kills, kill];
+    return () => {
+      this.#kills = this.#kills.filter((one) => one !== kill);
+    };
   }
 
   #force(why: string): void {

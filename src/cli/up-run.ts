@@ -1,12 +1,14 @@
 /**
- * The life of `meridian up`: start, run until there is a reason to end, stop in reverse order. Every
- * way out stops the traffic program before the platform, so that its last requests are answered.
+ * The life of `meridian up`: start, run until there is a reason to end, stop in reverse order; and again from the
+ * start when `meridian apply` asks for another configuration. Every way out stops the traffic program before
+ * the platform, so that its last requests are answered.
  */
 import type { ResolvedConfig } from '../config/resolved.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError } from '../kernel/errors.ts';
 import type { Platform, StartPlatform } from '../platform-api.ts';
 import { createFileLog } from './file-log.ts';
+import { NextConfig } from './next-config.ts';
 import type { CliIo } from './io.ts';
 import { EXIT_FORCED, StopRequest } from './stop-request.ts';
 import { startTraffic, type Traffic, type TrafficResult } from './traffic.ts';
@@ -29,12 +31,23 @@ export interface UpServices {
   readonly startPlatform: StartPlatform;
 }
 
+/** One start with one configuration. */
+interface Life {
+  readonly config: ResolvedConfig;
+  readonly options: UpOptions;
+  readonly services: UpServices;
+  readonly stop: StopRequest;
+  /** What is asked for instead of this one. */
+  readonly next: NextConfig;
+}
+
 interface Running {
   readonly config: ResolvedConfig;
   readonly options: UpOptions;
   readonly services: UpServices;
   readonly platform: Platform;
   readonly stop: StopRequest;
+  readonly next: NextConfig;
 }
 
 /** A traffic program that was told how long to run gets this much more to end by itself. */
@@ -80,10 +93,10 @@ function missingTraffic(): MeridianError {
 
 /** Waits for the first reason to end. With traffic, its result; throws when the platform failed. */
 async function runToTheEnd(running: Running): Promise<TrafficResult | undefined> {
-  const { options, services, platform, stop } = running;
+  const { options, services, platform, stop, next } = running;
   const { clock } = services;
   const over = new AbortController();
-  const ended = AbortSignal.any([stop.signal, over.signal]);
+  const ended = AbortSignal.any([stop.signal, over.signal, next.signal]);
   let failure: MeridianError | undefined;
   const fail = (error: MeridianError): void => {
     failure ??= error;
@@ -144,11 +157,13 @@ function announce({ config, options, services, platform }: Running): void {
 }
 
 /** Undefined when Ctrl-C came first. */
-async function startUp(
-  config: ResolvedConfig,
-  options: UpOptions,
-  { services, stop }: { readonly services: UpServices; readonly stop: StopRequest },
-): Promise<Platform | undefined> {
+async function startUp({
+  config,
+  options,
+  services,
+  stop,
+  next,
+}: Life): Promise<Platform | undefined> {
   const { io, clock } = services;
   const progress = options.json ? io.stderr : io.stdout;
   try {
@@ -164,11 +179,46 @@ async function startUp(
       },
       clock,
       signal: stop.signal,
+      reload: next,
     });
   } catch (error) {
     if (stop.signal.aborted && isMeridianError(error, 'ERR_ABORTED')) return undefined;
     throw error;
   }
+}
+
+interface Lived {
+  readonly platform: Platform;
+  readonly result: TrafficResult | undefined;
+}
+
+/** From start to stop. Failures are thrown after everything was stopped. */
+async function live(life: Life): Promise<Lived | undefined> {
+  const { options, services, stop, next } = life;
+  const platform = await startUp(life);
+  if (platform === undefined) return undefined;
+  const forget = stop.onForce(() => {
+    platform.kill();
+  });
+  const running: Running = { ...life, platform };
+  let result: TrafficResult | undefined;
+  try {
+    if (!stop.signal.aborted) {
+      announce(running);
+      result = await runToTheEnd(running);
+    }
+  } finally {
+    if (!options.quiet && !options.json) {
+      services.io.stdout.write(
+        next.config === undefined || stop.signal.aborted
+          ? 'Stopping.\n'
+          : 'Stopping, to start with the changed configuration.\n',
+      );
+    }
+    await platform.stop();
+    forget();
+  }
+  return { platform, result };
 }
 
 /** The exit code. Failures are thrown after everything was stopped. */
@@ -180,23 +230,26 @@ export async function runUp(
   if (options.traffic && config.traffic === undefined) throw missingTraffic();
   const { io, clock } = services;
   using stop = new StopRequest(io, clock);
-  const platform = await startUp(config, options, { services, stop });
-  if (platform === undefined) return EXIT_FORCED;
-  stop.onForce(() => {
-    platform.kill();
-  });
-  const running: Running = { config, options, services, platform, stop };
-  let result: TrafficResult | undefined;
-  try {
-    if (!stop.signal.aborted) {
-      announce(running);
-      result = await runToTheEnd(running);
-    }
-  } finally {
-    if (!options.quiet && !options.json) io.stdout.write('Stopping.\n');
-    await platform.stop();
+  let life: Life = { config, options, services, stop, next: new NextConfig(config, clock) };
+  for (;;) {
+    const lived = await live(life);
+    if (lived === undefined) return EXIT_FORCED;
+    const next = life.next.config;
+    if (next === undefined || stop.signal.aborted) return end(lived, options, io);
+    // What was asked for of the whole goes on with what is left of it.
+    const forMs = options.forMs === undefined ? undefined : life.next.left(options.forMs);
+    if (options.traffic && next.traffic === undefined) throw missingTraffic();
+    life = {
+      ...life,
+      config: next,
+      options: { ...options, forMs, fresh: false },
+      next: new NextConfig(next, clock, life.next),
+    };
   }
-  if (options.json) {
+}
+
+function end({ platform, result }: Lived, { json }: UpOptions, io: CliIo): number {
+  if (json) {
     const summary = result === undefined ? undefined : (result.lastLine ?? '');
     // A program that failed without a summary has told why on stderr; its code is what counts.
     if (result === undefined || result.code === 0 || result.lastLine !== undefined) {

@@ -3,6 +3,8 @@
  * unreachable this fails, clearly; nothing of the account exists then.
  */
 import { MeridianError } from '../kernel/errors.ts';
+import { regionPair } from '../topology/region.ts';
+import type { RoutedRange } from '../topology/routing.ts';
 import type { CreateAccountOptions, CreatedAccount, GlobalClient } from './api.ts';
 import type { AttemptServices } from './work.ts';
 import { checkAccountId, homeOf, type Directory } from './directory.ts';
@@ -23,8 +25,9 @@ export async function createAccount(
   const { services, directory } = parts;
   const id = options.id ?? parts.newId();
   checkAccountId(id);
-  const range = pickRange(services, options.region);
   const { value, token } = await parts.global.write(async (tx) => {
+    // Anew with each try: the range may take no accounts any more.
+    const range = pickRange(services, options.region);
     const inserted = await tx.query<{ range: string }>(INSERT, [id, range]);
     if (inserted.rows.length > 0) return { created: true, range };
     const found = await tx.query<{ range: string }>(
@@ -45,16 +48,30 @@ export async function createAccount(
 
 function pickRange(services: AttemptServices, region: string): string {
   const { view } = services.control;
-  const ranges = Object.values(view.ranges).filter(
-    (range) => range.made !== true && view.groups[range.group]?.homeRegion === region,
-  );
-  const chosen = ranges[services.random.below(Math.max(1, ranges.length))];
-  if (chosen !== undefined) return chosen.name;
-  const known = services.control.hello.regions.some((one) => one.name === region);
-  if (known) {
+  const { regions, latency } = services.control.hello;
+  if (!regions.some(({ name }) => name === region)) {
+    throw new MeridianError('ERR_ACCOUNT_INVALID', `there is no region "${region}"`, {
+      remedy: `Use one of: ${regions.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  const homed = (name: string, { made }: { readonly made: boolean }): readonly RoutedRange[] =>
+    Object.values(view.ranges).filter(
+      (range) => (range.made === true) === made && view.groups[range.group]?.homeRegion === name,
+    );
+  const open = homed(region, { made: false });
+  if (open.length === 0 && homed(region, { made: true }).length === 0) {
     throw new MeridianError('ERR_ENGINE_NO_NODE', `no range of region ${region} is ready yet`);
   }
-  throw new MeridianError('ERR_ACCOUNT_INVALID', `there is no region "${region}"`, {
-    remedy: `Use one of: ${services.control.hello.regions.map((one) => one.name).join(', ')}.`,
-  });
+  // A region that is being drained: its clients are nearest to the next one from now on.
+  const distanceMs = (to: string): number => latency.betweenRegionsMs[regionPair(region, to)] ?? 0;
+  const others = regions
+    .map(({ name }) => name)
+    .filter((name) => name !== region)
+    .toSorted((a, b) => distanceMs(a) - distanceMs(b));
+  const ranges = [region, ...others]
+    .map((name) => homed(name, { made: false }))
+    .find(({ length }) => length > 0);
+  const chosen = ranges?.[services.random.below(ranges.length)];
+  if (chosen !== undefined) return chosen.name;
+  throw new MeridianError('ERR_ENGINE_NO_NODE', 'no region takes new accounts now');
 }

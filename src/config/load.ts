@@ -41,7 +41,7 @@ export async function findConfig(options: {
   );
 }
 
-async function importTypeScript(file: string): Promise<Record<string, unknown>> {
+async function importBundled(file: string): Promise<Record<string, unknown>> {
   const text = await bundleConfig(file);
   const folder = await mkdtemp(join(tmpdir(), 'meridian-config-'));
   try {
@@ -62,21 +62,22 @@ function placeIn(file: string, error: unknown): string {
   return formatPlace(basename(file), Number(match[1]), Number(match[2]));
 }
 
-async function importDeclaration(file: string): Promise<unknown> {
-  const compiled = ['.ts', '.mts', '.cts'].includes(extname(file));
+/** `again`: as it is now. Node keeps what it has imported once, and what that has imported. */
+async function importDeclaration(file: string, again: boolean): Promise<unknown> {
+  const compiled = again || ['.ts', '.mts', '.cts'].includes(extname(file));
   const module = compiled
-    ? await importTypeScript(file)
+    ? await importBundled(file)
     : ((await import(pathToFileURL(file).href)) as Record<string, unknown>);
   const declared: unknown = module['default'];
   return typeof declared === 'function' ? await (declared as () => unknown)() : await declared;
 }
 
 /** The declaration as exported: awaited, called where it is a function, not yet checked. */
-export async function importConfig(file: string): Promise<unknown> {
+export async function importConfig(file: string, again = false): Promise<unknown> {
   const mapped = process.sourceMapsEnabled;
   process.setSourceMapsEnabled(true);
   try {
-    return await importDeclaration(file);
+    return await importDeclaration(file, again);
   } catch (cause) {
     if (cause instanceof MeridianError) throw cause;
     throw new MeridianError('ERR_CONFIG_LOAD', `${placeIn(file, cause)}: ${messageOf(cause)}`, {
@@ -91,8 +92,10 @@ export async function importConfig(file: string): Promise<unknown> {
 export async function loadConfig(options: {
   readonly folder: string;
   readonly file?: string | undefined;
+  /** This process has loaded it before, and it may have changed since. */
+  readonly again?: boolean;
 }): Promise<ResolvedConfig> {
   const file = await findConfig(options);
-  const declared = await importConfig(file);
+  const declared = await importConfig(file, options.again);
   return resolveConfig(validateConfig(declared, basename(file)), file);
 }

@@ -27,7 +27,7 @@ import {
 import type { PlacementFacts, PlacementQuestion } from './placement.ts';
 import { migrationRoutes, type Migrate } from './routes/migration.ts';
 import { operationRoutes, type Operate } from './routes/operation.ts';
-import { processRoutes, type Restart } from './routes/processes.ts';
+import { processRoutes, type ReloadFrom, type Restart } from './routes/processes.ts';
 import { reportRoutes } from './routes/reports.ts';
 import type { Routes } from './routes/route.ts';
 import type { StatusReport } from './status.ts';
@@ -52,6 +52,7 @@ export interface ControlServerOptions {
   readonly placement?: ((question: PlacementQuestion) => Promise<PlacementFacts>) | undefined;
   readonly migrate?: Migrate;
   readonly restart: Restart;
+  readonly reload?: ReloadFrom | undefined;
   readonly operate?: Operate | undefined;
   readonly chaos?: ChaosControl | undefined;
   /** Without it there are no metrics to report or to read. */
@@ -102,7 +103,7 @@ class FeedServer implements ControlServer {
       'GET /v1/feed': ({ query, response }) => this.#subscribe(query, response),
       ...reportRoutes(options),
       ...migrationRoutes(options.migrate),
-      ...processRoutes(options.restart),
+      ...processRoutes(options.restart, options.reload),
       ...operationRoutes(options.operate),
     };
     this.#server = createServer(

@@ -28,8 +28,15 @@ export type OperationRequest =
   | { readonly kind: 'merge'; readonly range: string; readonly into: string }
   /** Accounts go to another group, named by its name or by its home region, wherever they are. */
   | { readonly kind: 'rehome'; readonly accounts: readonly string[]; readonly to: string }
+  /** Everything leaves a region, so that the declaration can leave it out. */
+  | { readonly kind: 'drain'; readonly region: string }
+  /** It stays after all: new accounts are put there again. */
+  | { readonly kind: 'restore'; readonly region: string }
   /** A split, merge or re-homing ends: what has not arrived goes back. */
   | { readonly kind: 'cancel-transfer'; readonly number: string };
+
+/** What is done to a region as a whole is many operations. */
+export type OfRegion = Extract<OperationRequest, { kind: 'drain' | 'restore' }>;
 
 /** In bytes, or in accounts. */
 export type OperationProgress =
@@ -101,6 +108,10 @@ export function parseOperation(body: string): OperationRequest {
     case 'cancel-transfer':
       if (!isName(number)) throw unreadable();
       return { kind, number };
+    case 'drain':
+    case 'restore':
+      if (!isName(region)) throw unreadable();
+      return { kind, region };
     default:
       throw unreadable();
   }

@@ -92,6 +92,18 @@ export interface TransferStatus {
   readonly forMs: number;
 }
 
+/** A region that is to be left. */
+export interface DrainStatus {
+  readonly region: string;
+  /** 'drained': nothing is there any more, and the declaration may leave it out. */
+  readonly state: 'draining' | 'drained';
+  /** In this life of the supervisor. */
+  readonly totalAccounts: number;
+  readonly doneAccounts: number;
+  /** What was in the way last; '' for nothing. */
+  readonly note: string;
+}
+
 export interface RecoveredVoters {
   readonly names: readonly string[];
   /** "meridian switchover us-east-1 --region us-east" */
@@ -158,6 +170,8 @@ export interface StatusReport {
   readonly gateways: readonly ProcessStatus[];
   readonly appServers: readonly ProcessStatus[];
   readonly transfers: readonly TransferStatus[];
+  /** Regions that are to be left. */
+  readonly drains: readonly DrainStatus[];
   readonly rehoming: RehomingStatus;
   /** Faults on purpose that are in force. */
   readonly faults: readonly ChaosFault[];

@@ -28,10 +28,12 @@ export interface EngineAdapter<Options = unknown> {
   /** The control side. Starts nothing: `plan` and `perform` do. */
   open(options: Options, services: EngineServices): Promise<Engine>;
   /**
-   * The declaration with the names that an earlier start, whose document is given, has given its ranges. Pure.
-   * Left out: names do not depend on what else is declared.
+   * The declaration as earlier starts, whose document is given, have carried it out: with the names and zones of
+   * what is there. Pure. Left out: these do not depend on what else is declared.
    */
-  withStoredNames?(stored: unknown, desired: DesiredState): DesiredState;
+  asStored?(stored: unknown, desired: DesiredState): DesiredState;
+  /** Throws what a start with this declaration would refuse, after one whose document is given. Pure. */
+  checkStored?(stored: unknown, desired: DesiredState): void;
   /** Removes everything the engine keeps below the directory; nothing of it may run. */
   discard(directory: string): Promise<void>;
   /**
@@ -111,6 +113,12 @@ export interface Wanted {
   readonly transfers?: readonly WantedTransfer[];
   /** Numbers of transfers that shall end: undone as far as that is possible. */
   readonly cancelTransfers?: readonly string[];
+  /** Groups that shall get no new accounts, because they are to go. */
+  readonly drain?: readonly GroupName[];
+  /** Those of them that nothing is in any more, so that the declaration may leave them out. */
+  readonly retire?: readonly GroupName[];
+  /** Those that are not to go after all. */
+  readonly restore?: readonly GroupName[];
 }
 
 export type WantedTransfer =
@@ -226,6 +234,9 @@ export interface Engine extends AsyncDisposable {
 
   /** Where accounts are and what they weigh, for placement. Left out: the engine places them itself. */
   accountFacts?(accounts: readonly AccountId[]): Promise<AccountFacts>;
+
+  /** Some of the accounts that are in these groups. Left out: the engine places them itself. */
+  accountsInGroups?(groups: readonly GroupName[], limit: number): Promise<readonly AccountId[]>;
 
   /** What each range holds. Left out: the engine has no ranges that anybody else decides of. */
   rangeFacts?(): Promise<readonly RangeFacts[]>;

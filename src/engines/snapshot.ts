@@ -67,6 +67,8 @@ export interface ObservedGroup {
   readonly lastChange?: LeaderChange | undefined;
   /** Leader changes and restarts since the supervisor started, by cause. */
   readonly leaderChanges?: Readonly<Record<string, number>> | undefined;
+  /** It is to go, and gets no new accounts. 'drained': nothing is in it any more. */
+  readonly draining?: 'draining' | 'drained' | undefined;
   /** Who votes since a recovery by force; undefined: those that are declared to. */
   readonly recoveredVoters?: readonly NodeName[] | undefined;
 }
@@ -162,6 +164,12 @@ export interface ClusterSnapshot {
   readonly groups: Readonly<Record<GroupName, ObservedGroup>>;
   readonly ranges: Readonly<Record<RangeName, ObservedRange>>;
   readonly transfers?: readonly ObservedTransfer[];
+  /** Stored, and not declared any more: their files and names are to go. */
+  readonly leftOut?: {
+    readonly groups: readonly GroupName[];
+    /** Copies for reads of groups that stay: server → group. */
+    readonly nodes: Readonly<Record<NodeName, GroupName>>;
+  };
   /** Moves of an earlier life of the supervisor that nobody has settled yet. */
   readonly unsettledMoves?: readonly {
     readonly range: RangeName;

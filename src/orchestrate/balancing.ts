@@ -2,7 +2,6 @@
  * Groups of a region that have much more to do than the others, seen in what was counted of accounts: told, and,
  * where that is asked for, relieved by the operations that a person would ask for.
  */
-import type { OperationRequest } from '../control/operation.ts';
 import type { HotGroupStatus } from '../control/placement.ts';
 import type { AccountFacts, Engine, RangeFacts } from '../engines/engine.ts';
 import type { HotGroupPolicy } from '../placement/hot-group-policy.ts';
@@ -15,12 +14,13 @@ import {
 import type { GroupSpec } from '../topology/node.ts';
 import type { AccountId } from '../topology/routing.ts';
 import type { Remembered } from './account-traffic.ts';
+import type { SingleOperation } from './operation-plan.ts';
 
 export interface BalancingParts {
   readonly engine: Pick<Engine, 'rangeFacts' | 'accountFacts'>;
   readonly groups: readonly GroupSpec[];
   readonly options: { readonly hot: HotGroupPolicy };
-  readonly operate: (request: OperationRequest) => Promise<void>;
+  readonly operate: (request: SingleOperation) => Promise<void>;
 }
 
 /** The last ones that are over: hot in each of them is hot. */

@@ -6,14 +6,20 @@
  * Whoever asked may leave: the step under way is finished all the same, and no other is begun. Only the
  * end of the platform interrupts a step; the next start goes on from what is stored.
  */
-import type { OperationEvent, OperationOptions, OperationRequest } from '../control/operation.ts';
+import type { OperationEvent, OperationOptions } from '../control/operation.ts';
 import type { DesiredState, Engine, EngineStep, StepProgress, Wanted } from '../engines/engine.ts';
 import type { ClusterSnapshot } from '../engines/snapshot.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
 import type { GroupSpec } from '../topology/node.ts';
-import { groupOf, isOfGroup, wantedOf, wantedOfRange } from './operation-plan.ts';
+import {
+  groupOf,
+  isOfGroup,
+  wantedOf,
+  wantedOfRange,
+  type SingleOperation,
+} from './operation-plan.ts';
 import { acceptCommand, possibleLoss } from './possible-loss.ts';
 import { checkOrder } from './reconcile.ts';
 
@@ -39,7 +45,7 @@ export class Operations {
   }
 
   /** As Platform.operate; ERR_CONTROL_REQUEST for what is not declared. */
-  async run(request: OperationRequest, options: OperationOptions = {}): Promise<void> {
+  async run(request: SingleOperation, options: OperationOptions = {}): Promise<void> {
     const subject = this.#subjectOf(request);
     if (this.#closing.signal.aborted) {
       throw new MeridianError('ERR_OPERATION_REFUSED', 'the platform is stopping');
@@ -57,7 +63,7 @@ export class Operations {
   }
 
   /** Throws ERR_CONTROL_REQUEST for a group that is not declared. */
-  #subjectOf(request: OperationRequest): string {
+  #subjectOf(request: SingleOperation): string {
     if (isOfGroup(request)) return groupOf(request, this.#parts.desired.groups).name;
     switch (request.kind) {
       case 'move':
@@ -74,7 +80,7 @@ export class Operations {
     }
   }
 
-  #wantedOf(request: OperationRequest, observed: ClusterSnapshot): Wanted {
+  #wantedOf(request: SingleOperation, observed: ClusterSnapshot): Wanted {
     const { desired } = this.#parts;
     return isOfGroup(request)
       ? wantedOf(request, groupOf(request, desired.groups), observed)
@@ -93,7 +99,7 @@ export class Operations {
   }
 
   async #operate(
-    request: OperationRequest,
+    request: SingleOperation,
     subject: string,
     { signal, onEvent }: OperationOptions,
   ): Promise<void> {

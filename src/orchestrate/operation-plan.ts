@@ -3,7 +3,7 @@
  * Pure. Choosing a server by its place is done here, from one snapshot; whether the wish can be carried
  * out now is the engine's to judge.
  */
-import type { OperationRequest } from '../control/operation.ts';
+import type { OfRegion, OperationRequest } from '../control/operation.ts';
 import type { DesiredState, Wanted } from '../engines/engine.ts';
 import type { ClusterSnapshot, ObservedNode } from '../engines/snapshot.ts';
 import { MeridianError } from '../kernel/errors.ts';
@@ -13,9 +13,10 @@ import { formatLocality } from '../topology/region.ts';
 type Switchover = Extract<OperationRequest, { kind: 'switchover' }>;
 
 export type OfGroup = Extract<OperationRequest, { kind: 'switchover' | 'rebuild' | 'recover' }>;
-type OfRange = Exclude<OperationRequest, OfGroup>;
+type OfRange = Exclude<OperationRequest, OfGroup | OfRegion>;
+export type SingleOperation = OfGroup | OfRange;
 
-export function isOfGroup(request: OperationRequest): request is OfGroup {
+export function isOfGroup(request: SingleOperation): request is OfGroup {
   return ['switchover', 'rebuild', 'recover'].includes(request.kind);
 }
 

@@ -8,7 +8,6 @@
  */
 import { rm } from 'node:fs/promises';
 import type { AccountExplanation, RehomingStatus } from '../control/placement.ts';
-import type { OperationRequest } from '../control/operation.ts';
 import type { StatusReport } from '../control/status.ts';
 import type { TrafficReport } from '../control/traffic/report.ts';
 import type { AccountFacts, Engine } from '../engines/engine.ts';
@@ -26,6 +25,7 @@ import type { TrafficByHome } from '../topology/declared.ts';
 import type { AccountId } from '../topology/routing.ts';
 import { Balancing } from './balancing.ts';
 import { AccountTraffic, type Remembered } from './account-traffic.ts';
+import type { SingleOperation } from './operation-plan.ts';
 
 export interface RehomingParts {
   readonly engine: Pick<Engine, 'accountFacts' | 'rangeFacts'>;
@@ -38,7 +38,9 @@ export interface RehomingParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly status: () => Promise<StatusReport>;
-  readonly operate: (request: OperationRequest) => Promise<void>;
+  /** A region that is to be left: its accounts are taken out by others, and nothing is put there. */
+  readonly isDraining: (region: string) => boolean;
+  readonly operate: (request: SingleOperation) => Promise<void>;
 }
 
 /** Asked for in one operation. */
@@ -143,6 +145,11 @@ export class Rehoming {
     return found;
   }
 
+  /** Of one account, by client region; undefined where nothing was counted. */
+  accessesOf(account: AccountId): readonly number[] | undefined {
+    return this.#traffic.of(account)?.traffic.totals;
+  }
+
   get status(): RehomingStatus {
     const { mode } = this.#parts.options;
     const moved = this.#movedInCycle();
@@ -196,7 +203,8 @@ export class Rehoming {
     const accounts: [AccountId, PlacedAccount][] = [];
     for (const [account, remembered] of this.#traffic.entries()) {
       const placed = this.#placed(account, remembered, facts);
-      if (placed !== undefined) accounts.push([account, placed]);
+      if (placed === undefined) continue;
+      if (placed.allowed?.has(placed.home) !== false) accounts.push([account, placed]);
     }
     const plan = planRehoming(
       {
@@ -298,10 +306,18 @@ export class Rehoming {
     if (home < 0) return undefined;
     const { movedAt, traffic } = remembered;
     return {
-      ...{ home, traffic, allowed: undefined },
+      ...{ home, traffic, allowed: this.#allowed() },
       bytes: facts.bytesPerAccount[at.range] ?? 0,
       movedAgo: movedAt === undefined ? undefined : this.#interval() - movedAt,
     };
+  }
+
+  /** Undefined: all regions. */
+  #allowed(): ReadonlySet<number> | undefined {
+    const open = this.#names.flatMap((name, index) =>
+      this.#parts.isDraining(name) ? [] : [index],
+    );
+    return open.length === this.#names.length ? undefined : new Set(open);
   }
 
   #regionOf(group: string): string {

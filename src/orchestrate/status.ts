@@ -2,6 +2,7 @@
 import type { RehomingStatus } from '../control/placement.ts';
 import type { ChaosFault } from '../control/chaos.ts';
 import type {
+  DrainStatus,
   GroupStatus,
   LeaderChangeStatus,
   MoveStatus,
@@ -35,6 +36,7 @@ export interface StatusSources {
   readonly gateways: readonly ProcessStatus[];
   readonly appServers: readonly ProcessStatus[];
   readonly faults: readonly ChaosFault[];
+  readonly drains: readonly DrainStatus[];
   readonly rehoming: RehomingStatus;
 }
 
@@ -76,6 +78,7 @@ export function statusReport(sources: StatusSources): StatusReport {
       ...told,
       forMs: Math.round(sinceMs),
     })),
+    drains: sources.drains,
     rehoming: sources.rehoming,
     faults: sources.faults,
     supervisorPid: sources.supervisorPid,

@@ -2,7 +2,7 @@
 import { after, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { planFrom } from '../../src/cli/commands/plan.ts';
+import { planFrom } from '../../src/cli/placed-plan.ts';
 import { declaredPlacement, resolveConfig } from '../../src/config/resolve.ts';
 import type { MeridianConfig } from '../../src/config/define.ts';
 import type { ResolvedConfig } from '../../src/config/resolved.ts';

@@ -100,6 +100,7 @@ const report: StatusReport = {
   startedAt: '2026-01-01T00:00:00.000Z',
   supervisorPid: 42,
   transfers: [],
+  drains: [],
   rehoming: {
     ...{ mode: 'suggest' as const, accountsSeen: 0, suggested: [], suggestedTotal: 0 },
     ...{ postponedTotal: 0, movedAccounts: 0, movedBytes: 0, hot: [], note: '' },

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {
   checkPlaces,
   nodePlaces,
-  withStoredNames,
+  asStored,
   type StoredCluster,
 } from '../../src/engines/postgres/places.ts';
 import { desiredState, type Declaration } from '../../src/orchestrate/desired.ts';
@@ -132,7 +132,7 @@ describe('where data is', () => {
       },
       refusal(/range r0004 would move/),
     );
-    const named = withStoredNames({ ...stored, madeRanges: ['s0001'] }, next);
+    const named = asStored({ ...stored, madeRanges: ['s0001'] }, next);
     checkPlaces(stored, named);
     const at = (group: string): readonly string[] =>
       named.ranges.filter((range) => range.group === group).map(({ name }) => name);
@@ -142,8 +142,8 @@ describe('where data is', () => {
     // Of a moved range where it is declared counts; and without any data all is as declared.
     const moved = { ...stored, ranges: { ...stored.ranges, r0001: 'eu-west-1' } };
     const away = { ...moved, movedFrom: { r0001: 'us-east-1' } };
-    assert.deepEqual(withStoredNames(away, next), withStoredNames(stored, next));
-    assert.equal(withStoredNames({ groups: {} }, next), next);
+    assert.deepEqual(asStored(away, next), asStored(stored, next));
+    assert.equal(asStored({ groups: {} }, next), next);
   });
 
   test('a range that was moved is declared where it came from', () => {

@@ -120,7 +120,7 @@ describe('the status report', () => {
     statusReport({
       ...{ installation: 'i', engine: 'postgres', survive: 'zone', primaryRegion: 'us-east' },
       ...{ startedAtMs: 0, supervisorPid: 1, regions: REGIONS, groups: DESIRED.groups },
-      ...{ gateways: [], appServers: [], faults: [], snapshot },
+      ...{ gateways: [], appServers: [], drains: [], faults: [], snapshot },
       rehoming: {
         ...{ mode: 'suggest' as const, accountsSeen: 0, suggested: [], suggestedTotal: 0 },
         ...{ postponedTotal: 0, movedAccounts: 0, movedBytes: 0, hot: [], note: '' },

@@ -67,6 +67,7 @@ describe('automatic re-homing', () => {
       },
       ...{ file: join(folder, 'traffic.json'), clock, log: silentLog },
       status: () => Promise.resolve(status as unknown as StatusReport),
+      isDraining: () => false,
       operate: (request) => {
         asked.push(request);
         return Promise.resolve();

@@ -20,9 +20,10 @@ import { LeaderSessions } from './leader-session.ts';
 import { observeCluster } from './observe.ts';
 import type { PostgresOptions } from './options.ts';
 import { performAction } from './performing.ts';
-import { withStoredNames, type StoredCluster } from './places.ts';
+import { asStored, checkPlaces, type StoredCluster } from './places.ts';
 import { planSteps, type PostgresAction } from './plan.ts';
 import { planWanted } from './plan-wanted.ts';
+import { accountsInGroups } from './ranges/draining.ts';
 import { accountFacts, rangeFacts } from './ranges/homes.ts';
 import { Moves } from './ranges/moves.ts';
 import { Transfers } from './ranges/transfers.ts';
@@ -51,12 +52,18 @@ export const postgresAdapter: EngineAdapter<PostgresOptions> = {
   name: 'postgres',
   capabilities: CAPABILITIES,
   open: openEngine,
-  withStoredNames: (stored, desired) =>
-    withStoredNames((stored as StoredCluster | undefined) ?? { groups: {} }, desired),
+  asStored: (stored, desired) => asStored(clusterIn(stored), desired),
+  checkStored: (stored, desired) => {
+    const cluster = clusterIn(stored);
+    checkPlaces(cluster, asStored(cluster, desired));
+  },
   discard: removeStorage,
   diagnose: diagnosePostgres,
   connector: createConnector,
 };
+
+const clusterIn = (stored: unknown): StoredCluster =>
+  (stored as StoredCluster | undefined) ?? { groups: {} };
 
 async function openEngine(options: PostgresOptions, services: EngineServices): Promise<Engine> {
   const account = serverAccount();
@@ -145,12 +152,14 @@ function engineOf(cluster: Cluster): Engine {
   };
 }
 
-type Facts = 'accountFacts' | 'rangeFacts' | 'schemaFacts' | 'applicationCredentials';
+type Facts =
+  'accountFacts' | 'accountsInGroups' | 'rangeFacts' | 'schemaFacts' | 'applicationCredentials';
 
 /** What changes nothing, and needs nothing but the cluster. */
 function factsOf(cluster: Cluster): Required<Pick<Engine, Facts>> {
   return {
     accountFacts: (accounts) => accountFacts(cluster, accounts),
+    accountsInGroups: (groups, limit) => accountsInGroups(cluster, groups, limit),
     rangeFacts: () => rangeFacts(cluster),
     schemaFacts: (desired, statements) => schemaFacts(cluster, desired, statements),
     applicationCredentials: () => ({

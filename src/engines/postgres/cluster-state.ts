@@ -75,6 +75,8 @@ export function groupOf(
   of: { readonly publishes: boolean; readonly connectionsMax: number },
 ): ClusterGroup {
   const leader = leaderOf(spec, stored);
+  // A copy of a region that has gone may not be used, and is none of the group's any more.
+  const isDeclared = (node: NodeName): boolean => spec.nodes.some(({ name }) => name === node);
   return {
     spec,
     leader,
@@ -87,8 +89,8 @@ export function groupOf(
     globalsFollowed: false,
     globalsEra: stored?.globalsEra ?? 0,
     globalsFor: stored?.globalsFor,
-    excluded: new Set(stored?.excluded ?? []),
-    unconfirmed: new Set(stored?.unconfirmed ?? []),
+    excluded: new Set(stored?.excluded?.filter(isDeclared)),
+    unconfirmed: new Set(stored?.unconfirmed?.filter(isDeclared)),
     elections: 0,
     changes: Promise.resolve(),
     voters: new Set(stored?.voters ?? declaredVoters(spec)),

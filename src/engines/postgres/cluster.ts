@@ -7,7 +7,7 @@
  */
 import { present } from '../../kernel/assert.ts';
 import { MeridianError } from '../../kernel/errors.ts';
-import type { NodeName } from '../../topology/node.ts';
+import type { GroupSpec, NodeName } from '../../topology/node.ts';
 import type { Address, RangeName } from '../../topology/routing.ts';
 import type { DesiredState, EngineServices } from '../engine.ts';
 import type { AdminTarget } from './admin.ts';
@@ -15,6 +15,7 @@ import { Copies } from './arbiter/copies.ts';
 import { chooseUpstreams } from './arbiter/upstreams.ts';
 import { groupOf, inTurn, nodeOf, type ClusterGroup, type ClusterNode } from './cluster-state.ts';
 import { Looks } from './looks.ts';
+import { leftOut, withoutGroup, withoutNode, type LeftOut } from './left-out.ts';
 import { checkPlaces, nodePlaces, type StoredCluster, type StoredGroup } from './places.ts';
 import { RangeRegister } from './ranges/register.ts';
 import type { ServerRole, ServerServices } from './server.ts';
@@ -39,6 +40,8 @@ export class Cluster {
   readonly migrating = new Set<RangeName>();
   /** What ranges are made with, as the last that was prepared; undefined before the first. */
   regional: Pick<DesiredState, 'regionalMigrations' | 'tables' | 'tenantFence'> | undefined;
+  /** What is to go: see left-out.ts. */
+  #declared: readonly GroupSpec[] = [];
   readonly #stop = new AbortController();
   #stored: StoredCluster;
   #ports: Promise<void> = Promise.resolve();
@@ -71,6 +74,7 @@ export class Cluster {
   adopt(desired: DesiredState): void {
     checkPlaces(this.#stored, desired);
     const { groups, primaryGroup, ranges } = desired;
+    this.#declared = groups;
     this.register.declare(ranges);
     for (const spec of groups) {
       if (this.groups.has(spec.name)) continue;
@@ -234,6 +238,21 @@ export class Cluster {
     group.globalsFor = globalsFor;
   }
 
+  /** What is stored and not declared any more. */
+  get leftOut(): LeftOut {
+    return leftOut(this.#stored, { groups: this.#declared });
+  }
+
+  /** Nothing of the group is there any more. */
+  async forgetGroup(name: string): Promise<void> {
+    await this.#store(withoutGroup(this.#stored, name));
+  }
+
+  /** Nothing of the copy is there any more. */
+  async forgetNode(group: string, node: NodeName): Promise<void> {
+    await this.#store(withoutNode(this.#stored, group, node));
+  }
+
   async #store(change: Partial<StoredCluster>): Promise<void> {
     this.#stored = { ...this.#stored, ...change };
     await this.services.store.write(this.#stored);
@@ -246,7 +265,9 @@ export class Cluster {
   async #persist(group: ClusterGroup, change: Partial<StoredGroup>): Promise<void> {
     const { leader, epoch, settled, connectionsMax, spec } = group;
     const before = this.#stored.groups[spec.name] ?? { leader, epoch, settled };
-    const next = { ...before, connectionsMax, nodes: nodePlaces(spec), ...change };
+    // With copies that are not declared any more, until they are forgotten.
+    const nodes = { ...('nodes' in before ? before.nodes : {}), ...nodePlaces(spec) };
+    const next = { ...before, connectionsMax, nodes, ...change };
     this.#stored = {
       ...this.#stored,
       groups: { ...this.#stored.groups, [spec.name]: next },

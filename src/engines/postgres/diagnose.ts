@@ -11,7 +11,7 @@ import { serverAccount, type ServerAccount } from './account.ts';
 import { examineBinaries } from './binaries.ts';
 import { checkMarker, readMarker } from './initialise.ts';
 import type { PostgresOptions } from './options.ts';
-import { checkPlaces, withStoredNames, type StoredCluster } from './places.ts';
+import { checkPlaces, asStored, type StoredCluster } from './places.ts';
 import { readSecrets } from './secrets.ts';
 import { locateStorage, type Storage } from './storage.ts';
 
@@ -138,7 +138,7 @@ async function diagnoseData(
     return { found: 'no data yet: the first start makes it' };
   }
   const cluster = stored as StoredCluster;
-  checkPlaces(cluster, withStoredNames(cluster, desired));
+  checkPlaces(cluster, asStored(cluster, desired));
   await access(storage.nodesDirectory, constants.R_OK | constants.X_OK);
   const lost = desired.groups
     .filter((group) => cluster.groups[group.name]?.settled === true)

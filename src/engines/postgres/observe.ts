@@ -14,6 +14,7 @@ import type {
   ObservedNode,
   ObservedRange,
 } from '../snapshot.ts';
+import type { GroupName } from '../../topology/position.ts';
 import { coordinatorOf, type PreparedTransaction } from '../two-phase.ts';
 import type { Moves } from './ranges/moves.ts';
 import type { Transfers } from './ranges/transfers.ts';
@@ -64,6 +65,7 @@ export async function observeCluster(
       groups.map(({ group, answer }) => ({
         ...observedGroup(group, { answer, globalLag, accounts }),
         ...leadershipOf(cluster, group),
+        draining: drainingOf(cluster, group.spec.name),
       })),
     ),
     ranges: byName(
@@ -78,6 +80,10 @@ export async function observeCluster(
         })),
     ),
     transfers: transfers.observed,
+    leftOut: {
+      groups: Object.keys(cluster.leftOut.groups),
+      nodes: cluster.leftOut.nodes,
+    },
     unsettledMoves: Object.entries(cluster.register.moves)
       .filter(([range]) => moves.of(range) === undefined)
       .map(([range, { from, to }]) => ({ range, from, to })),
@@ -217,6 +223,11 @@ function observedGroup(
     inDoubt: seen.answer?.inDoubt ?? null,
     recoveredVoters: votesAsDeclared(group) ? undefined : [...group.voters].sort(),
   };
+}
+
+function drainingOf({ register }: Cluster, group: GroupName): ObservedGroup['draining'] {
+  if (!register.draining.includes(group)) return undefined;
+  return register.drained.includes(group) ? 'drained' : 'draining';
 }
 
 function leadershipOf(cluster: Cluster, group: ClusterGroup): Partial<ObservedGroup> {

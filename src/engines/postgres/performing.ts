@@ -10,6 +10,7 @@ import { withAdmin } from './admin.ts';
 import type { Cluster } from './cluster.ts';
 import { fenceOf } from './fence-rules.ts';
 import { subscribeGlobals } from './globals.ts';
+import { forgetGroup, forgetNode } from './forgetting.ts';
 import { initialiseGroup, settleGroup } from './initialise.ts';
 import { applyMigrations, databaseTarget, ensureRange, rangeTarget } from './migrating.ts';
 import type { LeaderSessions } from './leader-session.ts';
@@ -18,6 +19,7 @@ import { openLeadership, rebuildNode, recoverGroup, switchOver } from './operati
 import { patiently } from './patience.ts';
 import type { PostgresAction } from './plan.ts';
 import { rehearse } from './rehearsal.ts';
+import { drainGroups, restoreGroups, retireGroups } from './ranges/draining.ts';
 import type { Moves } from './ranges/moves.ts';
 import type { Transfers } from './ranges/transfers.ts';
 import type { RangePlaces } from './routes.ts';
@@ -78,6 +80,19 @@ export async function performAction(
       return on.transfers.transfer(action.wanted, on.options);
     case 'cancel-transfer':
       return on.transfers.cancel(action.number);
+    case 'drain-groups':
+      await drainGroups(cluster, action.groups);
+      return 'done';
+    case 'retire-groups':
+      await retireGroups(cluster, action.groups);
+      return 'done';
+    case 'restore-groups':
+      await restoreGroups(cluster, action.groups);
+      return 'done';
+    case 'forget-group':
+      return forgetGroup(cluster, action);
+    case 'forget-node':
+      return forgetNode(cluster, action);
     default:
       return unreachable(action);
   }

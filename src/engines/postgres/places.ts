@@ -50,6 +50,12 @@ export interface StoredCluster {
   readonly madeRanges?: readonly string[];
   /** The highest number that such a range was ever given: a name is never given twice. */
   readonly rangeNumber?: number;
+  /** The same of declared ones, once some are gone. */
+  readonly declaredNumber?: number;
+  /** Groups that get no new accounts, because they are to go. */
+  readonly draining?: readonly GroupName[];
+  /** Those of them that certainly have nothing any more: a declaration may leave them out. */
+  readonly drained?: readonly GroupName[];
   /** By number: accounts that are to go to other ranges, and are not all there yet. */
   readonly transfers?: Readonly<Record<string, StoredTransfer>>;
 }
@@ -78,23 +84,30 @@ export type TransferGoal =
   | { readonly kind: 'rehome'; readonly to: GroupName };
 
 /**
- * The declaration with the names that its ranges have had from the first start on. They were dealt out over the
- * regions that there were then: with one more region another range would have the number of one that is there.
+ * The declaration as earlier starts have carried it out: ranges have the names, and single copies are in the
+ * zones, that they have had from the first start on. Both were dealt out over the regions that there were
+ * then: with one more, or one less, others would come out.
  */
-export function withStoredNames<Declared extends Pick<DesiredState, 'ranges'>>(
+export function asStored<Declared extends Pick<DesiredState, 'groups' | 'ranges'>>(
   stored: StoredCluster,
   desired: Declared,
 ): Declared {
-  const { ranges = {}, movedFrom = {}, madeRanges = [] } = stored;
+  return withStoredZones(stored, withStoredNames(stored, desired));
+}
+
+function withStoredNames<Declared extends Pick<DesiredState, 'ranges'>>(
+  stored: StoredCluster,
+  desired: Declared,
+): Declared {
+  const { ranges = {}, madeRanges = [] } = stored;
   const known = new Map<GroupName, RangeName[]>();
   for (const name of Object.keys(ranges).sort()) {
     if (madeRanges.includes(name)) continue;
-    const group = movedFrom[name] ?? ranges[name] ?? '';
+    const group = declaredIn(stored, name) ?? '';
     known.set(group, [...(known.get(group) ?? []), name]);
   }
   if (known.size === 0) return desired;
-  const numbers = [...known.values()].flat().map((name) => Number(/^r(\d+)$/.exec(name)?.[1] ?? 0));
-  let last = Math.max(...numbers);
+  let last = highestNumber(stored);
   const next = (): RangeName => {
     last += 1;
     return `r${String(last).padStart(4, '0')}`;
@@ -108,6 +121,42 @@ export function withStoredNames<Declared extends Pick<DesiredState, 'ranges'>>(
   };
 }
 
+/** The group that a range was declared in, wherever it is now. */
+export function declaredIn(
+  { ranges = {}, movedFrom = {} }: Pick<StoredCluster, 'ranges' | 'movedFrom'>,
+  range: RangeName,
+): GroupName | undefined {
+  return movedFrom[range] ?? ranges[range];
+}
+
+/** Of any range that was ever declared. */
+export function highestNumber({ ranges = {}, declaredNumber = 0 }: StoredCluster): number {
+  const numbers = Object.keys(ranges).map((name) => Number(/^r(\d+)$/.exec(name)?.[1] ?? 0));
+  return Math.max(declaredNumber, ...numbers);
+}
+
+/** Where the zone is still one of the region's. */
+function withStoredZones<Declared extends Pick<DesiredState, 'groups'>>(
+  { groups }: StoredCluster,
+  desired: Declared,
+): Declared {
+  const zones = new Set(
+    desired.groups.flatMap(({ nodes }) => nodes.map(({ locality }) => formatLocality(locality))),
+  );
+  return {
+    ...desired,
+    groups: desired.groups.map((group) => ({
+      ...group,
+      nodes: group.nodes.map((node) => {
+        const { region } = node.locality;
+        const place = groups[group.name]?.nodes?.[node.name]?.replace(/^(?:non-)?voter in /, '');
+        if (place?.startsWith(`${region}/`) !== true || !zones.has(place)) return node;
+        return { ...node, locality: { region, zone: place.slice(region.length + 1) } };
+      }),
+    })),
+  };
+}
+
 /** Throws ERR_ENGINE_UNSUPPORTED naming the first thing that would have to move. */
 export function checkPlaces(
   stored: StoredCluster,
@@ -116,7 +165,12 @@ export function checkPlaces(
   for (const [name, group] of Object.entries(stored.groups)) {
     if (!group.settled) continue;
     const spec = desired.groups.find((one) => one.name === name);
-    if (spec === undefined) throw refused(`group ${name} would be left out`);
+    if (spec === undefined) {
+      if (isDrained(stored, name)) continue;
+      throw stored.draining?.includes(name) === true
+        ? stillDraining(name)
+        : refused(`group ${name} would be left out`);
+    }
     checkNodes(group, spec);
   }
   const { primaryGroup, ranges = {}, movedFrom = {} } = stored;
@@ -130,8 +184,14 @@ export function checkPlaces(
     }
   }
   const kept = new Set([...desired.ranges.map(({ name }) => name), ...(stored.madeRanges ?? [])]);
-  const dropped = Object.keys(ranges).find((name) => !kept.has(name));
+  const dropped = Object.keys(ranges).find(
+    (name) => !kept.has(name) && !isDrained(stored, declaredIn(stored, name) ?? ''),
+  );
   if (dropped !== undefined) throw refused(`range ${dropped} would be left out`);
+}
+
+function isDrained({ drained = [] }: StoredCluster, group: GroupName): boolean {
+  return drained.includes(group);
 }
 
 /**
@@ -146,6 +206,8 @@ function checkNodes(stored: StoredGroup, spec: GroupSpec): void {
     if (from === to || (stored.nodes === undefined && from === undefined)) continue;
     // A new copy for reads, in a region that is new: it is made from the others.
     if (from === undefined && to?.startsWith('non-voter') === true) continue;
+    // A copy for reads, in a region that goes.
+    if (to === undefined && from?.startsWith('non-voter') === true) continue;
     if (to === undefined) throw refused(`server ${node} would be left out`);
     throw refused(
       from === undefined
@@ -159,6 +221,17 @@ function checkNodes(stored: StoredGroup, spec: GroupSpec): void {
 export function nodePlaces(spec: GroupSpec): Record<NodeName, string> {
   return Object.fromEntries(
     spec.nodes.map((node) => [node.name, `${node.kind} in ${formatLocality(node.locality)}`]),
+  );
+}
+
+function stillDraining(group: GroupName): MeridianError {
+  return new MeridianError(
+    'ERR_ENGINE_UNSUPPORTED',
+    `group ${group} would be left out, and is still being drained: it may have accounts`,
+    {
+      remedy:
+        'Start with its region declared, which goes on draining it; leave the region out when `meridian status` says that it is drained.',
+    },
   );
 }
 

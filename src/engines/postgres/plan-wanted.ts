@@ -22,7 +22,47 @@ export function planWanted(wanted: Wanted, observed: ClusterSnapshot): Step[] {
     ...(wanted.cancelMoves ?? []).map((range) => cancelStep(rangeIn(observed, range))),
     ...(wanted.transfers ?? []).map((transfer) => transferStep(transfer, observed)),
     ...(wanted.cancelTransfers ?? []).map((number) => cancelTransferStep(number, observed)),
+    ...drainSteps(wanted, observed),
   ];
+}
+
+function drainSteps({ drain, retire, restore }: Wanted, observed: ClusterSnapshot): Step[] {
+  const step = (
+    kind: 'drain-groups' | 'retire-groups' | 'restore-groups',
+    groups: readonly string[] | undefined,
+    what: string,
+  ): Step[] => {
+    if (groups === undefined) return [];
+    for (const name of groups) groupIn(observed, name);
+    const summary = `${groups.join(', ')}: ${what}`;
+    return [
+      {
+        id: `${kind}:${groups.join(',')}`,
+        summary,
+        effect: 'metadata',
+        after: [],
+        action: { kind, groups },
+      },
+    ];
+  };
+  const publisher = drain?.find((name) => observed.groups[name]?.globals === 'publisher');
+  if (publisher !== undefined) {
+    throw refused(
+      `${publisher} has the global tables and the directory, and cannot go`,
+      'The primary region stays.',
+    );
+  }
+  return [
+    ...step('drain-groups', drain, 'no new accounts'),
+    ...step('retire-groups', retire, 'nothing is there any more'),
+    ...step('restore-groups', restore, 'new accounts again'),
+  ];
+}
+
+function notDraining({ name, draining }: ObservedGroup): void {
+  if (draining !== undefined) {
+    throw refused(`${name} is to go: nothing is put there any more`);
+  }
 }
 
 function groupIn(observed: ClusterSnapshot, name: string): ObservedGroup {
@@ -47,6 +87,7 @@ function moveSteps(name: string, to: string, observed: ClusterSnapshot): Step[] 
     throw refused(`${name} is being moved to ${range.move.to} already`);
   }
   if (range.group === to) return [];
+  notDraining(target);
   for (const { open, name: group } of [source, target]) {
     if (!open) throw refused(`${group} is not open`);
   }
@@ -85,6 +126,7 @@ function transferStep(wanted: WantedTransfer, observed: ClusterSnapshot): Step {
   if (wanted.kind === 'rehome') {
     const target = groupIn(observed, wanted.to);
     if (!target.open) throw refused(`${wanted.to} is not open`);
+    notDraining(target);
     if (!Object.values(observed.ranges).some(({ group, made }) => group === wanted.to && !made)) {
       throw refused(`${wanted.to} has no range of its own that accounts could be put into`);
     }

@@ -36,7 +36,12 @@ export type PostgresAction =
   | { readonly kind: 'cancel-move'; readonly range: string }
   | { readonly kind: 'settle-move'; readonly range: string }
   | { readonly kind: 'transfer'; readonly wanted: WantedTransfer }
-  | { readonly kind: 'cancel-transfer'; readonly number: string };
+  | { readonly kind: 'cancel-transfer'; readonly number: string }
+  | { readonly kind: 'drain-groups'; readonly groups: readonly string[] }
+  | { readonly kind: 'retire-groups'; readonly groups: readonly string[] }
+  | { readonly kind: 'restore-groups'; readonly groups: readonly string[] }
+  | { readonly kind: 'forget-group'; readonly group: string; readonly primaryGroup: string }
+  | { readonly kind: 'forget-node'; readonly node: string; readonly group: string };
 
 interface Step extends EngineStep {
   readonly action: PostgresAction;
@@ -47,7 +52,7 @@ const REHEARSAL = 'rehearse-migrations';
 export function planSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
   const groups = desired.groups.flatMap((group) => groupSteps(group, observed));
   const schema = schemaSteps(desired, observed);
-  const steps = [...groups, ...schema];
+  const steps = [...groups, ...schema, ...forgetSteps(desired, observed)];
   // A step may name a predecessor that turned out not to be needed.
   const ids = new Set(steps.map((step) => step.id));
   return steps.map((step) => ({ ...step, after: step.after.filter((id) => ids.has(id)) }));
@@ -171,6 +176,25 @@ function schemaSteps(desired: DesiredState, observed: ClusterSnapshot): Step[] {
           },
         ];
   return [...rehearsal, ...migrating, ...settling, ...ranges, ...subscriptions];
+}
+
+/** What no declaration knows any more goes once the others are open: they keep slots for it. */
+function forgetSteps({ primaryGroup }: DesiredState, { leftOut }: ClusterSnapshot): Step[] {
+  const groups = (leftOut?.groups ?? []).map((group): Step => ({
+    id: `forget-group:${group}`,
+    summary: `remove ${group}, which nothing is in any more`,
+    effect: 'metadata',
+    after: [`open-group:${primaryGroup}`],
+    action: { kind: 'forget-group', group, primaryGroup },
+  }));
+  const nodes = Object.entries(leftOut?.nodes ?? {}).map(([node, group]): Step => ({
+    id: `forget-node:${node}`,
+    summary: `remove ${node}`,
+    effect: 'metadata',
+    after: [`open-group:${group}`],
+    action: { kind: 'forget-node', node, group },
+  }));
+  return [...groups, ...nodes];
 }
 
 /** It may turn out to be in the other group, whose database must be ready for it too. */

@@ -13,7 +13,12 @@ export function routesOf(cluster: Cluster, ranges: RangePlaces): EngineRoutes {
         { epoch: group.epoch, leader: group.open ? group.leader : undefined },
       ]),
     ),
-    ranges: Object.fromEntries(ranges),
+    ranges: Object.fromEntries(
+      [...ranges].map(([name, range]) => [
+        name,
+        cluster.register.takesAccounts(name) ? range : { ...range, made: true },
+      ]),
+    ),
     nodes: [...cluster.nodes.values()].map((node) => ({
       node: node.spec.name,
       address: { host: '127.0.0.1', port: node.port },

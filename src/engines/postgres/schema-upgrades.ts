@@ -7,6 +7,7 @@
  */
 import { ADMISSION_V2 } from './schema-admission.ts';
 import { DECISION_V2 } from './schema-decision.ts';
+import { DRAIN_V6 } from './schema-drain.ts';
 import { FENCE_V2 } from './schema-fence.ts';
 import { IDEMPOTENCY_V2 } from './schema-idempotency.ts';
 import { LEASE_V3 } from './schema-lease.ts';
@@ -25,6 +26,7 @@ export const SCHEMA_UPGRADES: readonly SchemaUpgrade[] = [
   { version: 3, statements: LEASE_V3 },
   { version: 4, statements: MOVE_V4 },
   { version: 5, statements: TRANSFER_V5 },
+  { version: 6, statements: DRAIN_V6 },
 ];
 
 /** What this release writes; data of a later version is refused. */

@@ -3,6 +3,7 @@ import { withAdmin } from './admin.ts';
 import type { Cluster } from './cluster.ts';
 import type { ClusterGroup } from './cluster-state.ts';
 import { slotName } from './settings.ts';
+import type { NodeName } from '../../topology/node.ts';
 
 /**
  * Every follower has a slot on its upstream, which keeps the log that it has not received. A follower
@@ -64,23 +65,21 @@ export async function remakeSlot(
   });
 }
 
-/** A slot that nobody uses any more would keep its log for ever. Tidying: failures are for later. */
-export async function dropOldSlots(cluster: Cluster, name: string): Promise<void> {
-  const group = cluster.group(name);
-  const nodes = group.spec.nodes.map((node) => node.name);
+/** Of a follower that is gone: a slot that nobody uses keeps its log. Throws unless none is left. */
+export async function dropSlotsOf(
+  cluster: Cluster,
+  group: ClusterGroup,
+  follower: NodeName,
+): Promise<void> {
   await Promise.all(
-    nodes
-      .filter((node) => cluster.runs(node) && cluster.reaches(node) && !group.excluded.has(node))
-      .map(async (node) => {
-        const kept = nodes.filter((one) => cluster.upstreamOf(one) === node).map(slotName);
-        await withAdmin(cluster.admin(node), (client) =>
-          client.query(
-            `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-             WHERE slot_type = 'physical' AND NOT active AND slot_name = ANY($1::text[])
-               AND slot_name <> ALL($2::text[])`,
-            [nodes.map(slotName), kept],
-          ),
-        ).catch(() => {});
-      }),
+    group.spec.nodes.map(({ name }) =>
+      withAdmin(cluster.admin(name), (client) =>
+        client.query(
+          `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+           WHERE slot_type = 'physical' AND slot_name = $1`,
+          [slotName(follower)],
+        ),
+      ),
+    ),
   );
 }

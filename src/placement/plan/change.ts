@@ -2,7 +2,8 @@
  * From one declaration of where data is to another: what has to be done, in which order, and what it costs; or
  * why it is refused. Pure.
  *
- * Nothing that is there is taken away, so that no prefix of the steps has less than was asked for.
+ * Nothing is taken away that somebody needs: a region goes when everything has left it. So no prefix of the steps
+ * has less than was asked for.
  */
 import type { DeclaredPlacement } from '../../topology/declared.ts';
 import { dealtRanges } from '../../topology/dealing.ts';
@@ -10,6 +11,7 @@ import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
 import type { GroupName } from '../../topology/position.ts';
 import { formatLocality, type RegionName } from '../../topology/region.ts';
 import { layoutGroups } from '../../topology/survival.ts';
+import { nearestRegion } from './forecast.ts';
 
 /** What is there, for all that is known. */
 export interface PlacedData {
@@ -27,6 +29,15 @@ export interface BytesBetween {
 }
 
 export type PlanStep =
+  | {
+      /** Its accounts go to the nearest other regions, and no new ones come. */
+      readonly kind: 'drain-region';
+      readonly region: RegionName;
+      readonly accounts: number;
+      readonly copies: readonly BytesBetween[];
+    }
+  /** With its servers, and those of others that are in it. */
+  | { readonly kind: 'remove-region'; readonly region: RegionName; readonly servers: number }
   | { readonly kind: 'add-region'; readonly region: RegionName; readonly servers: number }
   | {
       readonly kind: 'add-copies';
@@ -58,7 +69,7 @@ export function placementChange(
   const change = { before, after, data };
   const refusals = refusalsOf(change);
   if (refusals.length > 0) return { steps: [], refusals, restarts: false, pauseMs: null };
-  const steps = additions(change);
+  const steps = [...removals(change), ...additions(change)];
   const restarts = steps.length > 0 || textOf(before) !== textOf(after);
   const pauseMs = restarts ? (data.startMs ?? null) : 0;
   return { steps, refusals, restarts, pauseMs };
@@ -83,10 +94,7 @@ function missingIn<T extends { readonly name: string }>(
 }
 
 function refusalsOf({ before, after }: Change): Refusal[] {
-  const refusals: Refusal[] = missingIn(before.regions, after.regions).map(({ name }) => ({
-    what: `${name} has accounts, or may get some until it ends: this release cannot take a region out`,
-    remedy: `Keep ${name}; meridian rehome moves its accounts elsewhere.`,
-  }));
+  const refusals: Refusal[] = [];
   if (before.primaryRegion !== after.primaryRegion) {
     refusals.push({
       what: `the global tables and the directory are in ${before.primaryRegion}, and would move to ${after.primaryRegion}: this release cannot move them`,
@@ -136,20 +144,33 @@ function rangeCounts(placement: DeclaredPlacement): ReadonlyMap<GroupName, numbe
 
 /** Servers stay where they are: voters are what a group's commits were confirmed by. */
 function serverRefusals(before: DeclaredPlacement, after: DeclaredPlacement): Refusal[] {
-  const next = new Map(layoutGroups(after).map((group) => [group.name, placesOf(group)]));
+  const groups = layoutGroups(after);
+  const next = new Map(groups.map((group) => [group.name, placesOf(group)]));
+  const regions = new Set(after.regions.map(({ name }) => name));
+  // A single copy in a region stays in its zone, whichever would be its turn now.
+  const zones = new Set(
+    groups.flatMap(({ nodes }) => nodes.map(({ locality }) => formatLocality(locality))),
+  );
   for (const group of layoutGroups(before)) {
     const there = next.get(group.name);
     // Of a region that would be taken out: that is refused already.
     if (there === undefined) continue;
-    const is = (name: string): string => there.get(name) ?? 'none of its servers';
-    const moved = [...placesOf(group)].find(([name, was]) => was !== is(name));
+    const moved = group.nodes.find((node) => {
+      const { region } = node.locality;
+      const now = there.get(node.name);
+      if (now === undefined) return node.kind === 'voter' || regions.has(region);
+      const stays = zones.has(formatLocality(node.locality));
+      return now !== placeOf(node) && !(stays && now.startsWith(`a ${node.kind} in ${region}/`));
+    });
     if (moved === undefined) continue;
-    const [name, was] = moved;
+    const { name } = moved;
+    const was = placeOf(moved);
+    const is = (one: string): string => there.get(one) ?? 'none of its servers';
     return [
       {
         what: `${name}, ${was}, would become ${is(name)}: this release cannot exchange servers that have data`,
         remedy:
-          'Add regions behind those that there are, and keep their zones; with region survival, keep round trips such that the same regions are the nearest.',
+          'Keep the zones that there are; with region survival, keep the regions that vote, and round trips such that the same ones are the nearest.',
       },
     ];
   }
@@ -158,9 +179,31 @@ function serverRefusals(before: DeclaredPlacement, after: DeclaredPlacement): Re
 
 /** "a voter in eu-west/b" by server. */
 function placesOf({ nodes }: GroupSpec): ReadonlyMap<string, string> {
-  return new Map(
-    nodes.map(({ name, kind, locality }) => [name, `a ${kind} in ${formatLocality(locality)}`]),
+  return new Map(nodes.map((node) => [node.name, placeOf(node)]));
+}
+
+function placeOf({ kind, locality }: NodeSpec): string {
+  return `a ${kind} in ${formatLocality(locality)}`;
+}
+
+/** First, while what they have has somewhere to go and is near to whoever uses it. */
+function removals({ before, after, data }: Change): PlanStep[] {
+  const left = missingIn(before.regions, after.regions);
+  const staying = before.regions.filter((region) => !left.includes(region));
+  const nodes = layoutGroups(before).flatMap((group) =>
+    group.nodes.map((node) => ({ node, home: group.homeRegion })),
   );
+  return left.flatMap(({ name: region }): PlanStep[] => {
+    const to = nearestRegion(region, { regions: staying }, before.latency);
+    const servers = nodes.filter(({ node, home }) => home === region || regionOf(node) === region);
+    return [
+      {
+        ...{ kind: 'drain-region', region, accounts: data.accounts[region] ?? 0 },
+        copies: [{ from: region, to, bytes: data.bytes[region] ?? 0 }],
+      },
+      { kind: 'remove-region', region, servers: servers.length },
+    ];
+  });
 }
 
 function additions({ before, after, data }: Change): PlanStep[] {

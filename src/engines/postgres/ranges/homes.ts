@@ -184,7 +184,7 @@ function byRange({ rows }: pg.QueryResult<Home>): Map<RangeName, AccountId[]> {
   return homes;
 }
 
-async function onPrimary<T>(
+export async function onPrimary<T>(
   cluster: Cluster,
   run: (client: pg.Client, primary: ClusterGroup) => Promise<T>,
 ): Promise<T> {

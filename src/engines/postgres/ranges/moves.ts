@@ -34,6 +34,9 @@ export class Moves {
       throw refused(`${range} is being moved already, or was never prepared`);
     }
     if (this.#cluster.migrating.has(range)) throw refused(`${range} is being migrated`);
+    if (this.#cluster.register.draining.includes(to)) {
+      throw refused(`${to} is to go: nothing is put there any more`);
+    }
     const move = new RangeMove({ cluster: this.#cluster, ranges: this.#ranges }, range, {
       from,
       to,

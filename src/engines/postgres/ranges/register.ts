@@ -5,7 +5,7 @@
 import type { DesiredState } from '../../engine.ts';
 import type { GroupName } from '../../../topology/position.ts';
 import type { RangeName } from '../../../topology/routing.ts';
-import type { StoredCluster, StoredMove, StoredTransfer } from '../places.ts';
+import { declaredIn, type StoredCluster, type StoredMove, type StoredTransfer } from '../places.ts';
 
 export interface RegisterStore {
   read(): StoredCluster;
@@ -23,6 +23,42 @@ export class RangeRegister {
 
   declare(ranges: DesiredState['ranges']): void {
     this.#declared = new Map(ranges.map(({ name, group }) => [name, group]));
+  }
+
+  /** Groups that are to go. */
+  get draining(): readonly GroupName[] {
+    return this.#store.read().draining ?? [];
+  }
+
+  /** Those of them that have nothing any more. */
+  get drained(): readonly GroupName[] {
+    return this.#store.read().drained ?? [];
+  }
+
+  /** New accounts are put into it, for all that is stored. */
+  takesAccounts(range: RangeName): boolean {
+    if (this.isMade(range)) return false;
+    const groups = [this.placeOf(range), this.homeOf(range)];
+    return !this.draining.some((group) => groups.includes(group));
+  }
+
+  /** The group that it was declared in. */
+  homeOf(range: RangeName): GroupName | undefined {
+    return declaredIn(this.#store.read(), range) ?? this.#declared.get(range);
+  }
+
+  /** They are to go, or are not any more; before anything of it is done. */
+  async setDraining(groups: readonly GroupName[], draining: boolean): Promise<void> {
+    const others = this.draining.filter((group) => !groups.includes(group));
+    await this.#store.write({
+      draining: draining ? [...others, ...groups] : others,
+      drained: this.drained.filter((group) => !groups.includes(group)),
+    });
+  }
+
+  /** Nothing is in them any more, and nothing can come. */
+  async setDrained(groups: readonly GroupName[]): Promise<void> {
+    await this.#store.write({ drained: [...new Set([...this.drained, ...groups])] });
   }
 
   /** Where a range's rows are, for all that is known here: see move-machine.ts. */
@@ -46,6 +82,11 @@ export class RangeRegister {
         ...made,
       ],
     };
+  }
+
+  /** Every one that there is, or will be. */
+  get known(): readonly RangeName[] {
+    return Object.keys(this.#store.read().ranges ?? {}).sort();
   }
 
   /** No declaration knows them. */

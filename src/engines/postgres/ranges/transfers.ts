@@ -41,6 +41,11 @@ export class Transfers {
     }
     const stored = await this.#begin(wanted);
     if (stored === undefined) return 'already-done';
+    // In one go with what is stored: whoever looks whether a group may go sees one or the other.
+    const { goal } = stored;
+    if (goal.kind === 'rehome' && cluster.register.draining.includes(goal.to)) {
+      throw refused(`${goal.to} is to go: nothing is put there any more`);
+    }
     this.#lastNumber += 1;
     const number = String(this.#lastNumber);
     await cluster.register.keepTransfer(number, stored);
