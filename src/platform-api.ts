@@ -11,6 +11,7 @@ import type { ResolvedConfig } from './config/resolved.ts';
 import type { Clock } from './kernel/clock.ts';
 import type { MeridianError } from './kernel/errors.ts';
 import type { Log } from './kernel/log.ts';
+import type { Reload } from './orchestrate/reloading.ts';
 
 export interface StartOptions {
   /** Discard existing data first. */
@@ -20,17 +21,9 @@ export interface StartOptions {
   readonly onProgress: (line: string) => void;
   readonly clock?: Clock;
   /** Left out: the platform keeps the configuration that it was started with. */
-  readonly reload?: Reload;
+  readonly reload?: Reload<ResolvedConfig>;
   /** Aborted: the start stops what it has started and rejects with ERR_ABORTED. */
   readonly signal?: AbortSignal;
-}
-
-/** By whoever has started the platform: it ends, and begins again with a changed configuration. */
-export interface Reload {
-  /** The file as it is now. Throws unless it is the one that the platform was started with, and sound. */
-  load(file: string): Promise<ResolvedConfig>;
-  /** Soon; the caller is answered before. */
-  begin(next: ResolvedConfig): void;
 }
 
 export interface Platform {

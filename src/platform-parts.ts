@@ -16,7 +16,7 @@ import type { Installation } from './orchestrate/installation.ts';
 import type { Operations } from './orchestrate/operate.ts';
 import type { Rehoming } from './orchestrate/rehoming.ts';
 import type { RollingRestart } from './orchestrate/rolling-restart.ts';
-import type { Reload } from './platform-api.ts';
+import type { Reload } from './orchestrate/reloading.ts';
 import type { RecordedHost } from './orchestrate/strays.ts';
 import type { World } from './orchestrate/world.ts';
 
@@ -33,7 +33,7 @@ export interface Start {
   readonly startedAtMs: number;
   readonly fail: (error: MeridianError) => void;
   readonly begin: (line: string) => void;
-  readonly reload: Reload | undefined;
+  readonly reload: Reload<ResolvedConfig> | undefined;
 }
 
 export interface Ground {

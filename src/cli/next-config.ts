@@ -3,12 +3,12 @@ import { loadConfig } from '../config/load.ts';
 import type { ResolvedConfig } from '../config/resolved.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { MeridianError } from '../kernel/errors.ts';
-import type { Reload } from '../platform-api.ts';
+import type { Reload } from '../orchestrate/reloading.ts';
 
 /** Whoever has asked is answered before everything stops. */
 const ANSWER_MS = 200;
 
-export class NextConfig implements Reload {
+export class NextConfig implements Reload<ResolvedConfig> {
   readonly #present: ResolvedConfig;
   readonly #clock: Clock;
   readonly #firstAtMs: number;

@@ -1,9 +1,11 @@
 /** A changed configuration, accepted before anything is stopped for it. */
 import type { ReloadFrom } from '../control/routes/processes.ts';
 
-/** As Reload of the platform's interface, which knows more. */
-interface Reload<Config> {
+/** By whoever has started the platform: it ends, and begins again with a changed configuration. */
+export interface Reload<Config> {
+  /** The file as it is now. Throws unless it is the one that the platform was started with, and sound. */
   load(file: string): Promise<Config>;
+  /** Soon; the caller is answered before. */
   begin(next: Config): void;
 }
 

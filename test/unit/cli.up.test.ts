@@ -52,6 +52,47 @@ describe('without traffic', () => {
     assert.deepEqual([platform.events, up.exits], [['stop'], []]);
   });
 
+  test('begins again with the file as it is then, and what is left of --for', async () => {
+    const platform = paperPlatform();
+    const up = run(['up', '--fresh', '--for', '1s'], {
+      ...{ cwd: folder, startPlatform: platform.start },
+    });
+    await up.sees('Ctrl-C stops everything');
+    const first = platform.options();
+    const file = join(folder, 'meridian.config.mjs');
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replaceAll('us-east', 'sa-east'));
+    await assert.rejects(first?.reload?.load(join(folder, 'other.mjs')) ?? Promise.resolve(), {
+      code: 'ERR_OPERATION_REFUSED',
+    });
+    const next = await first?.reload?.load(file);
+    assert.ok(next);
+    assert.equal(next.primaryRegion, 'sa-east');
+    first?.reload?.begin(next);
+    assert.throws(() => first?.reload?.begin(next), { code: 'ERR_OPERATION_REFUSED' });
+    assert.equal(await up.code, 0);
+    assert.deepEqual(platform.events, ['stop', 'stop']);
+    assert.equal(platform.options()?.fresh, false);
+    assert.match(
+      up.out(),
+      /Stopping, to start with the changed configuration\.\n[^]*Stopping\.\n$/,
+    );
+  });
+
+  test('and Ctrl-C in between ends it', async () => {
+    const platform = paperPlatform();
+    const up = run(['up'], { cwd: folder, startPlatform: platform.start });
+    await up.sees('Ctrl-C stops everything');
+    const { reload } = platform.options() ?? {};
+    const next = await reload?.load(join(folder, 'meridian.config.mjs'));
+    assert.ok(next);
+    reload?.begin(next);
+    await up.sees('Stopping, to start');
+    up.interrupt();
+    assert.equal(await up.code, 0);
+    assert.deepEqual(up.exits, []);
+  });
+
   test('ends by itself with --for, and says nothing with --quiet', async () => {
     const platform = paperPlatform();
     const args = ['up', '--for', '20ms', '--quiet'];

@@ -7,6 +7,7 @@ import {
   asStored,
   type StoredCluster,
 } from '../../src/engines/postgres/places.ts';
+import { leftOut, withoutGroup, withoutNode } from '../../src/engines/postgres/left-out.ts';
 import { desiredState, type Declaration } from '../../src/orchestrate/desired.ts';
 import type { DesiredState } from '../../src/engines/engine.ts';
 import { LATENCY, REGIONS } from './engine.fixtures.ts';
@@ -118,7 +119,7 @@ describe('where data is', () => {
       () => {
         checkPlaces(storedOf(declared({ regions: four })), declared());
       },
-      refusal(/server us-east-1\.sa-east would be left out/),
+      refusal(/group sa-east-1 would be left out/),
     );
   });
 
@@ -144,6 +145,78 @@ describe('where data is', () => {
     const away = { ...moved, movedFrom: { r0001: 'us-east-1' } };
     assert.deepEqual(asStored(away, next), asStored(stored, next));
     assert.equal(asStored({ groups: {} }, next), next);
+  });
+
+  test('a region that is drained may be left out, and one that is being drained may not yet', () => {
+    const two = REGIONS.filter(({ name }) => name !== 'eu-west');
+    const stored = storedOf(declared());
+    const without = (drains: Partial<StoredCluster>): (() => void) => {
+      const data = { ...stored, ...drains };
+      return () => {
+        checkPlaces(data, asStored(data, declared({ regions: two })));
+      };
+    };
+    assert.throws(without({}), refusal(/group eu-west-1 would be left out, and this release/));
+    assert.throws(
+      without({ draining: ['eu-west-1'] }),
+      refusal(/group eu-west-1 would be left out, and is still being drained/),
+    );
+    without({ draining: ['eu-west-1'], drained: ['eu-west-1'] })();
+    // Another one has the range by now: it stays with it.
+    const moved = {
+      ranges: { ...stored.ranges, r0002: 'us-east-1' },
+      movedFrom: { r0002: 'eu-west-1' },
+    };
+    without({ ...moved, draining: ['eu-west-1'], drained: ['eu-west-1'] })();
+  });
+
+  test('single copies stay in the zones that they were dealt, whatever else is declared', () => {
+    const stored = storedOf(declared());
+    const two = declared({ regions: REGIONS.filter(({ name }) => name !== 'eu-west') });
+    const zoneOf = (state: DesiredState): string | undefined =>
+      state.groups.flatMap(({ nodes }) => nodes).find(({ name }) => name === 'ap-south-1.us-east')
+        ?.locality.zone;
+    assert.notEqual(zoneOf(two), zoneOf(declared()));
+    assert.equal(zoneOf(asStored(stored, two)), zoneOf(declared()));
+    // A zone that the region has no more is none to stay in.
+    const renamed = REGIONS.map((region) => ({ ...region, zones: ['x', 'y', 'z'] }));
+    const elsewhere = declared({ regions: renamed });
+    assert.equal(zoneOf(asStored(stored, elsewhere)), zoneOf(elsewhere));
+  });
+
+  test('what is left out is forgotten, and its ranges’ names are never given again', () => {
+    const desired = declared();
+    const stored: StoredCluster = {
+      ...storedOf(desired),
+      ranges: {
+        ...{ r0001: 'us-east-1', r0002: 'us-east-1', r0003: 'eu-west-1', r0009: 'eu-west-1' },
+        s0001: 'eu-west-1',
+      },
+      movedFrom: { r0002: 'eu-west-1', r0003: 'ap-south-1' },
+      ...{ madeRanges: ['s0001'], draining: ['eu-west-1'], drained: ['eu-west-1'] },
+    };
+    const two = declared({ regions: REGIONS.filter(({ name }) => name !== 'eu-west') });
+    assert.deepEqual(leftOut(stored, two), {
+      groups: {
+        'eu-west-1': ['a', 'b', 'c', 'us-east', 'ap-south'].map((name) => `eu-west-1.${name}`),
+      },
+      nodes: { 'us-east-1.eu-west': 'us-east-1', 'ap-south-1.eu-west': 'ap-south-1' },
+    });
+    const forgotten = ['us-east-1', 'ap-south-1'].reduce(
+      (data, group) => withoutNode(data, group, `${group}.eu-west`),
+      withoutGroup(stored, 'eu-west-1'),
+    );
+    assert.deepEqual(leftOut(forgotten, two), { groups: {}, nodes: {} });
+    const { ranges, movedFrom, madeRanges, declaredNumber, draining, drained } = forgotten;
+    assert.deepEqual(
+      { ranges, movedFrom, madeRanges, declaredNumber, draining, drained },
+      {
+        ranges: { r0001: 'us-east-1', r0002: 'us-east-1' },
+        ...{ movedFrom: {}, madeRanges: ['r0002'], declaredNumber: 9, draining: [], drained: [] },
+      },
+    );
+    const names = asStored(forgotten, declared()).ranges.map(({ name }) => name);
+    assert.deepEqual(names, ['r0001', 'r0010', 'r0011']);
   });
 
   test('a range that was moved is declared where it came from', () => {

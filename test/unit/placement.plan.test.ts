@@ -70,6 +70,36 @@ describe('a change of the declaration', () => {
     assert.deepEqual([change.steps, change.restarts], [[], true]);
   });
 
+  test('takes a region out, drained before: its accounts go to the nearest that stays', () => {
+    const two = { ...PLACEMENT, regions: REGIONS.slice(0, 2) };
+    assert.deepEqual(placementChange(PLACEMENT, two, DATA), {
+      steps: [
+        {
+          ...{ kind: 'drain-region', region: 'ap', accounts: 30 },
+          copies: [{ from: 'ap', to: 'eu', bytes: 3e9 }],
+        },
+        // Five of its own, and the copies of both others that are there.
+        { kind: 'remove-region', region: 'ap', servers: 7 },
+      ],
+      ...{ refusals: [], restarts: true, pauseMs: 8_000 },
+    });
+    // From the middle: single copies stay in the zones that they have.
+    const outer = REGIONS.filter(({ name }) => ['us', 'ap'].includes(name));
+    assert.deepEqual(kinds(PLACEMENT, { ...PLACEMENT, regions: outer }), [
+      ...['drain-region', 'remove-region'],
+    ]);
+    // One for another: out first, so that it goes to what is there already.
+    const other = REGIONS.filter(({ name }) => name !== 'ap');
+    assert.deepEqual(kinds(PLACEMENT, { ...PLACEMENT, regions: other }), [
+      ...['drain-region', 'remove-region', 'add-region', 'add-copies'],
+    ]);
+    // Where voters of others are in it, others would have to vote.
+    const regional: DeclaredPlacement = { ...FOUR, survive: 'region' };
+    const less = { ...regional, regions: REGIONS.slice(0, 3) };
+    const [vote] = placementChange(regional, less, DATA).refusals;
+    assert.match(vote?.what ?? '', /us-1\.sa, a voter in sa\/a, would become none of its servers/);
+  });
+
   test('is refused with the reason where it cannot be done without a loss', () => {
     assert.match(refused({ primaryRegion: 'eu' }), /would move to eu/);
     assert.match(refused({ survive: 'region' }), /voters in other places/);
@@ -77,7 +107,10 @@ describe('a change of the declaration', () => {
     const [fewer] = placementChange(many, { ...many, groupsPerRegion: 1 }, DATA).refusals;
     assert.match(fewer?.what ?? '', /groups would be left out/);
     assert.match(refused({ rangesPerRegion: 0 }), /ranges of us-1 would be left out/);
-    assert.match(refused({ regions: REGIONS.slice(0, 2) }), /cannot take a region out/);
+    assert.match(
+      refused({ regions: REGIONS.slice(1, 3), primaryRegion: 'eu' }),
+      /would move to eu/,
+    );
     // Dealt out over two groups, the two ranges that one has would be one.
     const two = { ...PLACEMENT, rangesPerRegion: 2 };
     const [split] = placementChange(two, { ...two, groupsPerRegion: 2 }, DATA).refusals;
@@ -127,6 +160,7 @@ describe('a change of the declaration', () => {
         );
         const added = steps.flatMap((step) => {
           if (step.kind === 'add-copies') return [step.servers.length];
+          if (step.kind === 'remove-region') return [-step.servers];
           if (step.kind === 'add-groups') return step.groups.map((name) => groups.get(name) ?? 0);
           return step.kind === 'add-region' ? [step.servers] : [];
         });

@@ -140,6 +140,7 @@ function withStoredZones<Declared extends Pick<DesiredState, 'groups'>>(
   { groups }: StoredCluster,
   desired: Declared,
 ): Declared {
+  if (Object.keys(groups).length === 0) return desired;
   const zones = new Set(
     desired.groups.flatMap(({ nodes }) => nodes.map(({ locality }) => formatLocality(locality))),
   );
