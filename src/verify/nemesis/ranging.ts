@@ -9,6 +9,8 @@ import type { Stage } from './stage.ts';
 import type { FaultKind, RangeStep } from './steps.ts';
 
 const TIMEOUT_MS = 20_000;
+/** From then on it is not waited for any more: what has not ended is told by whoever looks at the end. */
+const GIVEN_UP_MS = 120_000;
 /** Of those that are re-homed together. */
 const TOGETHER = 3;
 
@@ -77,7 +79,19 @@ async function carriedOut(
     callOff(stage, request).catch(() => {});
   });
   try {
-    await platform.operate(request);
+    const ended = new AbortController();
+    const operation = platform.operate(request).finally(() => {
+      ended.abort();
+    });
+    const inTime = await Promise.race([
+      operation.then(() => true),
+      clock.sleep(GIVEN_UP_MS, ended.signal).then(
+        () => false,
+        () => true,
+      ),
+    ]);
+    if (inTime) await operation;
+    else operation.catch(() => {});
     over();
   } catch (error) {
     if (isMeridianError(error)) over(error.code);

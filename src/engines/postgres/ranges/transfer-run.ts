@@ -16,9 +16,10 @@ import type { StoredTransfer } from '../places.ts';
 import type { RangePlaces } from '../routes.ts';
 import type { Carrying } from './carried-tables.ts';
 import { carryAccounts } from './carrying.ts';
-import { emptiestOf, homesOf, rewriteHomes } from './homes.ts';
+import { emptiestOf, rewriteHomes } from './homes.ts';
 import { makeRange, removeMadeRange } from './made-range.ts';
 import type { Moves } from './moves.ts';
+import { settledHomes } from './settled-homes.ts';
 import { arrived, nextAct, type TransferAct, type TransferPicture } from './transfer-decision.ts';
 
 /** About two minutes: longer than a failover, shorter than anybody's patience. */
@@ -128,7 +129,7 @@ export class TransferRun {
     const { cluster } = this.#on;
     const { register } = cluster;
     const { goal, carriers, accounts, cancelled = false } = this.#stored;
-    const homes = await homesOf(cluster, accounts);
+    const homes = await settledHomes(cluster, accounts);
     const groupOf = (range: RangeName): string | undefined => register.placeOf(range);
     const groups = new Set(carriers.flatMap((carrier) => groupOf(carrier) ?? []));
     for (const group of groups) {

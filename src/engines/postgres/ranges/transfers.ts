@@ -8,7 +8,8 @@ import type { RangeName } from '../../../topology/routing.ts';
 import type { PerformOptions, WantedTransfer } from '../../engine.ts';
 import type { ObservedTransfer } from '../../snapshot.ts';
 import type { StoredTransfer } from '../places.ts';
-import { accountsIn, homesOf } from './homes.ts';
+import { accountsIn } from './homes.ts';
+import { settledHomes } from './settled-homes.ts';
 import { TransferRun, type TransferOn } from './transfer-run.ts';
 
 const STOP_WAIT_MS = 300;
@@ -140,7 +141,7 @@ export class Transfers {
     if (accounts.length > ACCOUNTS_MAX) {
       throw refused(`at most ${String(ACCOUNTS_MAX)} accounts are transferred at a time`);
     }
-    const homes = await homesOf(cluster, accounts);
+    const homes = await settledHomes(cluster, accounts);
     const known = new Set([...homes.values()].flat());
     const unknown = accounts.filter((account) => !known.has(account));
     if (unknown.length > 0) {
