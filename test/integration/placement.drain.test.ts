@@ -28,6 +28,7 @@ const TWO: Partial<MeridianConfig> = {
 
 describe('a region that is left', () => {
   let cluster: TestPlatform;
+  let epoch = 0;
   const ids = Array.from({ length: ACCOUNTS }, (_, number) => `anna-${String(number)}`);
 
   before(async () => {
@@ -179,6 +180,8 @@ describe('a region that is left', () => {
   });
 
   test('is taken out by a start, with everything that was kept for it', async () => {
+    const { groups } = await cluster.platform.status();
+    epoch = groups.find(({ homeRegion }) => homeRegion === GOES)?.epoch ?? 0;
     await cluster.restart(keysOf(resolved(TWO)));
     assert.deepEqual(await settled(), []);
     const status = await cluster.platform.status();
@@ -212,6 +215,8 @@ describe('a region that is left', () => {
     const status = await cluster.platform.status();
     const back = status.groups.find(({ homeRegion }) => homeRegion === GOES);
     assert.deepEqual([...(back?.ranges ?? [])].sort(), ['r0007', 'r0008']);
+    // Tokens of the group that it was before are of lower epochs.
+    assert.ok((back?.epoch ?? 0) > epoch, `${String(back?.epoch)} after ${String(epoch)}`);
     const client = await cluster.connect(GOES);
     assert.equal((await client.createAccount({ region: GOES })).home.homeRegion, GOES);
     assert.equal(await coinsOf(client, 'bert'), 7);

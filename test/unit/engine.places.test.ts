@@ -207,6 +207,7 @@ describe('where data is', () => {
       withoutGroup(stored, 'eu-west-1'),
     );
     assert.deepEqual(leftOut(forgotten, two), { groups: {}, nodes: {} });
+    assert.deepEqual(forgotten.formerEpochs, { 'eu-west-1': 3 });
     const { ranges, movedFrom, madeRanges, declaredNumber, draining, drained } = forgotten;
     assert.deepEqual(
       { ranges, movedFrom, madeRanges, declaredNumber, draining, drained },

@@ -72,7 +72,12 @@ export interface ClusterGroup {
 export function groupOf(
   spec: GroupSpec,
   stored: StoredGroup | undefined,
-  of: { readonly publishes: boolean; readonly connectionsMax: number },
+  of: {
+    readonly publishes: boolean;
+    readonly connectionsMax: number;
+    /** Of a group of this name that is gone. */
+    readonly formerEpoch: number;
+  },
 ): ClusterGroup {
   const leader = leaderOf(spec, stored);
   // A copy of a region that has gone may not be used, and is none of the group's any more.
@@ -80,7 +85,7 @@ export function groupOf(
   return {
     spec,
     leader,
-    epoch: stored?.epoch ?? 0,
+    epoch: stored?.epoch ?? of.formerEpoch,
     open: false,
     settled: stored?.settled ?? false,
     // A standby refuses to start with fewer than its leader ever had: lowering has no effect.

@@ -81,7 +81,9 @@ export class Cluster {
       const publishes = spec.name === primaryGroup;
       const { connectionsMax } = this.server.options;
       const stored = this.#stored.groups[spec.name];
-      this.groups.set(spec.name, groupOf(spec, stored, { publishes, connectionsMax }));
+      const formerEpoch = this.#stored.formerEpochs?.[spec.name] ?? 0;
+      const of = { publishes, connectionsMax, formerEpoch };
+      this.groups.set(spec.name, groupOf(spec, stored, of));
       for (const node of spec.nodes) {
         this.nodes.set(node.name, nodeOf(node));
       }

@@ -32,11 +32,12 @@ export function leftOut(
 
 /**
  * Without the group and its ranges, which are empty. A range that was declared in it and has moved since is one
- * that no declaration knows from now on. Numbers of ranges are never given twice: somebody may remember them.
+ * that no declaration knows from now on. Numbers of
+ * ranges and epochs of groups are never given twice: somebody may remember them.
  */
 export function withoutGroup(stored: StoredCluster, group: GroupName): StoredCluster {
   const { ranges = {}, movedFrom = {}, madeRanges = [] } = stored;
-  const { [group]: _, ...groups } = stored.groups;
+  const { [group]: gone, ...groups } = stored.groups;
   const here = new Set(Object.keys(ranges).filter((range) => ranges[range] === group));
   const orphans = Object.keys(ranges).filter(
     (range) => !here.has(range) && declaredIn(stored, range) === group,
@@ -46,6 +47,7 @@ export function withoutGroup(stored: StoredCluster, group: GroupName): StoredClu
     ...stored,
     groups,
     declaredNumber: highestNumber(stored),
+    formerEpochs: { ...stored.formerEpochs, [group]: gone?.epoch ?? 0 },
     ranges: entriesOf(ranges, (range) => !here.has(range)),
     movedFrom: entriesOf(movedFrom, kept),
     madeRanges: [...madeRanges.filter((range) => !here.has(range)), ...orphans],

@@ -52,6 +52,8 @@ export interface StoredCluster {
   readonly rangeNumber?: number;
   /** The same of declared ones, once some are gone. */
   readonly declaredNumber?: number;
+  /** The last epoch of each group that is gone: one of its name begins behind it, for tokens that remember it. */
+  readonly formerEpochs?: Readonly<Record<string, number>>;
   /** Groups that get no new accounts, because they are to go. */
   readonly draining?: readonly GroupName[];
   /** Those of them that certainly have nothing any more: a declaration may leave them out. */
