@@ -19,11 +19,12 @@ const HOMES: readonly Column<AccountExplanation['homes'][number]>[] = [
 ];
 
 export function explanationLines(told: AccountExplanation): string[] {
-  const { account, home, group, range, mode, why, traffic, homes, wouldMoveTo } = told;
+  const { account, home, group, range, residency, mode, why } = told;
+  const { traffic, homes, wouldMoveTo } = told;
   const cycle = formatDuration(told.intervalMs * told.intervalsPerCycle);
   const seen = traffic.some(({ accesses }) => accesses > 0);
   return [
-    `${account} lives in ${home} (range ${range} of ${group}).`,
+    `${account} lives in ${home} (range ${range} of ${group})${residency === null ? '' : `, pinned to ${residency}`}.`,
     `It ${why}.`,
     ...(wouldMoveTo === null || mode === 'auto'
       ? []

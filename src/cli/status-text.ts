@@ -8,7 +8,11 @@ const orDash = (value: number | string | null): string => (value === null ? '-' 
 
 const GROUPS: readonly Column<GroupStatus>[] = [
   { title: 'GROUP', text: (group) => group.name },
-  { title: 'HOME', text: (group) => group.homeRegion },
+  {
+    title: 'HOME',
+    text: ({ homeRegion, residency }) =>
+      residency === null ? homeRegion : `${homeRegion} (${residency})`,
+  },
   { title: 'LEADER', text: (group) => group.leader ?? '(none)' },
   { title: 'EPOCH', align: 'right', text: (group) => String(group.epoch) },
   { title: 'ACCOUNTS', align: 'right', text: (group) => orDash(group.accounts) },

@@ -4,7 +4,7 @@
  */
 import { MeridianError } from '../kernel/errors.ts';
 import { regionPair } from '../topology/region.ts';
-import type { RoutedRange } from '../topology/routing.ts';
+import type { RoutedRange, RoutingView } from '../topology/routing.ts';
 import type { CreateAccountOptions, CreatedAccount, GlobalClient } from './api.ts';
 import type { AttemptServices } from './work.ts';
 import { checkAccountId, homeOf, type Directory } from './directory.ts';
@@ -27,7 +27,7 @@ export async function createAccount(
   checkAccountId(id);
   const { value, token } = await parts.global.write(async (tx) => {
     // Anew with each try: the range may take no accounts any more.
-    const range = pickRange(services, options.region);
+    const range = pickRange(services, options);
     const inserted = await tx.query<{ range: string }>(INSERT, [id, range]);
     if (inserted.rows.length > 0) return { created: true, range };
     const found = await tx.query<{ range: string }>(
@@ -46,7 +46,10 @@ export async function createAccount(
   return { id, home, token };
 }
 
-function pickRange(services: AttemptServices, region: string): string {
+function pickRange(
+  services: AttemptServices,
+  { region, residency }: Pick<CreateAccountOptions, 'region' | 'residency'>,
+): string {
   const { view } = services.control;
   const { regions, latency } = services.control.hello;
   if (!regions.some(({ name }) => name === region)) {
@@ -55,9 +58,12 @@ function pickRange(services: AttemptServices, region: string): string {
     });
   }
   const homed = (name: string, { made }: { readonly made: boolean }): readonly RoutedRange[] =>
-    Object.values(view.ranges).filter(
-      (range) => (range.made === true) === made && view.groups[range.group]?.homeRegion === name,
-    );
+    Object.values(view.ranges).filter((range) => {
+      const group = view.groups[range.group];
+      const there = group?.homeRegion === name && group.residency === residency;
+      return there && (range.made === true) === made;
+    });
+  if (residency !== undefined) checkResidency(view, { region, residency });
   const open = homed(region, { made: false });
   if (open.length === 0 && homed(region, { made: true }).length === 0) {
     throw new MeridianError('ERR_ENGINE_NO_NODE', `no range of region ${region} is ready yet`);
@@ -74,4 +80,25 @@ function pickRange(services: AttemptServices, region: string): string {
   const chosen = ranges?.[services.random.below(ranges.length)];
   if (chosen !== undefined) return chosen.name;
   throw new MeridianError('ERR_ENGINE_NO_NODE', 'no region takes new accounts now');
+}
+
+function checkResidency(
+  { groups }: RoutingView,
+  { region, residency }: { readonly region: string; readonly residency: string },
+): void {
+  const has = Object.values(groups).filter((group) => group.residency === residency);
+  if (has.some(({ homeRegion }) => homeRegion === region)) return;
+  const known = new Set(Object.values(groups).flatMap((group) => group.residency ?? []));
+  throw new MeridianError(
+    'ERR_ACCOUNT_INVALID',
+    has.length === 0
+      ? `there is no residency "${residency}"`
+      : `residency "${residency}" does not allow region "${region}"`,
+    {
+      remedy:
+        has.length === 0
+          ? `Use one of: ${[...known].join(', ') || 'none is declared'}.`
+          : `Use one of: ${has.map(({ homeRegion }) => homeRegion).join(', ')}.`,
+    },
+  );
 }

@@ -129,8 +129,10 @@ export interface GlobalClient {
 }
 
 export interface CreateAccountOptions extends TransactionOptions {
-  /** Home region. */
+  /** Home region; the nearest other one while it is being drained. */
   readonly region: string;
+  /** Every copy of the account stays in the regions of this residency. Left out: it may be anywhere. */
+  readonly residency?: string | undefined;
   /** A random UUID when omitted. */
   readonly id?: AccountId;
 }

@@ -101,6 +101,45 @@ function checkPrimary(config: MeridianConfig): Problem[] {
   ];
 }
 
+/** Groups are called after both: "eu-west-eu-only-1". */
+const RESIDENCY_LENGTH_MAX = 30;
+
+/** A residency that its survival goal does not fit into would have to break one of both. */
+function checkResidencies(config: MeridianConfig): Problem[] {
+  const names = Object.keys(config.regions);
+  return Object.entries(config.residency ?? {}).flatMap(([name, within]): Problem[] => {
+    const path = `residency[${quote(name)}]`;
+    if (!PLACE_NAME.test(name))
+      return [{ path, expected: PLACE_NAME_EXPECTED, found: quote(name) }];
+    const problems = within.flatMap((region, index): Problem[] => {
+      const at = `${path}[${String(index)}]`;
+      if (!names.includes(region)) {
+        const expected = `one of the regions ${names.join(', ')}`;
+        return [{ path: at, expected, found: quote(region), ...suggest(region, names) }];
+      }
+      if (within.indexOf(region) !== index) {
+        return [{ path: at, expected: 'each region once', found: `${quote(region)} again` }];
+      }
+      const joined = `${region}-${name}`;
+      if (joined.length > RESIDENCY_LENGTH_MAX || names.includes(joined)) {
+        const most = String(RESIDENCY_LENGTH_MAX - 1);
+        const expected = `names of at most ${most} characters together, that no region has joined`;
+        return [{ path: at, expected, found: quote(joined) }];
+      }
+      return [];
+    });
+    if (config.survive === 'region' && within.length < VOTERS_PER_GROUP) {
+      problems.push({
+        path,
+        expected: `at least ${String(VOTERS_PER_GROUP)} regions, as survive: 'region' needs`,
+        found: String(within.length),
+        remedy: "Name more regions, or survive the loss of a zone: survive: 'zone'.",
+      });
+    }
+    return problems;
+  });
+}
+
 function checkLatency(config: MeridianConfig): Problem[] {
   if (config.latency === undefined || config.latency === 'off') return [];
   return checkPairs(config, 'latency.betweenRegionsMs', config.latency.betweenRegionsMs ?? {});
@@ -193,6 +232,7 @@ export function crossCheck(config: MeridianConfig): Problem[] {
   return [
     ...checkRegions(config),
     ...checkPrimary(config),
+    ...checkResidencies(config),
     ...checkLatency(config),
     ...checkPairs(config, 'prices.perGigabyte', config.prices?.perGigabyte ?? {}),
     ...checkTables(config),

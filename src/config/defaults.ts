@@ -12,6 +12,7 @@ import type { SurvivalGoal } from '../topology/survival.ts';
 export const DEFAULTS = {
   regions: { '<region>': { zones: ['a', 'b', 'c'] as readonly string[] } },
   survive: 'zone' as SurvivalGoal,
+  residency: {} as Readonly<Record<string, readonly string[]>>,
   groupsPerRegion: 1,
   rangesPerRegion: 1,
   latency: { betweenZonesMs: 1, scale: 1 },

@@ -137,6 +137,12 @@ export interface MeridianConfig<Region extends string = string> {
    */
   readonly survive?: SurvivalGoal | undefined;
   /**
+   * Regions that pinned accounts stay in, by the residency's name: `{ 'eu-only': ['eu-west'] }`. Each gets a
+   * replication group of its own in each of its regions, with all of its servers there.
+   * @defaultValue \{\}
+   */
+  readonly residency?: Readonly<Record<string, readonly NoInfer<Region>[]>> | undefined;
+  /**
    * Replication groups homed in each region.
    * @defaultValue 1
    */

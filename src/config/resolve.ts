@@ -86,9 +86,10 @@ function resolvePrices(declared: PricesConfig): Prices {
 
 /** What of it says where data is. */
 export function declaredPlacement(config: ResolvedConfig): DeclaredPlacement {
-  const { regions, primaryRegion, survive, groupsPerRegion, rangesPerRegion, prices } = config;
+  const { regions, primaryRegion, survive, prices } = config;
+  const { groupsPerRegion, rangesPerRegion, residencies } = config;
   return {
-    ...{ regions, primaryRegion, survive, groupsPerRegion, rangesPerRegion, prices },
+    ...{ regions, primaryRegion, survive, groupsPerRegion, rangesPerRegion, residencies, prices },
     latency: config.latency.matrix,
   };
 }
@@ -108,6 +109,10 @@ export function resolveConfig(config: MeridianConfig, configFile: string): Resol
     regions,
     primaryRegion: config.primaryRegion,
     survive: config.survive ?? DEFAULTS.survive,
+    residencies: Object.entries(config.residency ?? DEFAULTS.residency).map(([name, within]) => ({
+      name,
+      regions: within,
+    })),
     groupsPerRegion: config.groupsPerRegion ?? DEFAULTS.groupsPerRegion,
     rangesPerRegion: config.rangesPerRegion ?? DEFAULTS.rangesPerRegion,
     latency: resolveLatency(config, regions),

@@ -10,6 +10,7 @@ import type { RehomingOptions } from '../placement/rehoming-mode.ts';
 import type { Prices } from '../topology/declared.ts';
 import type { TableLocality } from '../topology/locality.ts';
 import type { LatencyMatrix, Region, RegionName } from '../topology/region.ts';
+import type { Residency } from '../topology/residency.ts';
 import type { SurvivalGoal } from '../topology/survival.ts';
 
 export interface LatencyOptions {
@@ -35,6 +36,7 @@ export interface ResolvedConfig {
   readonly regions: readonly Region[];
   readonly primaryRegion: RegionName;
   readonly survive: SurvivalGoal;
+  readonly residencies: readonly Residency[];
   readonly groupsPerRegion: number;
   readonly rangesPerRegion: number;
   readonly latency: LatencyOptions;

@@ -179,6 +179,15 @@ export const configSchema = z.strictObject(
     }),
     primaryRegion: text("a region's name"),
     survive: oneOf(['zone', 'region']).optional(),
+    residency: z
+      .record(
+        z.string(),
+        z
+          .array(text("a region's name"), { error: "an array of regions' names" })
+          .min(1, { error: 'at least one region' }),
+        { error: "regions by the residency's name, such as { 'eu-only': ['eu-west'] }" },
+      )
+      .optional(),
     groupsPerRegion: integer(1, 16).optional(),
     rangesPerRegion: integer(1, 1_024).optional(),
     latency: latency.optional(),

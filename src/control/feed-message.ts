@@ -107,6 +107,7 @@ const group = fields({
   epoch: count,
   leader: optional(text),
   nodes: list(node),
+  residency: optional(text),
 });
 
 const CHECKS: Readonly<Record<string, Check | undefined>> = {

@@ -27,7 +27,15 @@ export type OperationRequest =
   /** A range that was made so goes into another one of its group. */
   | { readonly kind: 'merge'; readonly range: string; readonly into: string }
   /** Accounts go to another group, named by its name or by its home region, wherever they are. */
-  | { readonly kind: 'rehome'; readonly accounts: readonly string[]; readonly to: string }
+  | {
+      readonly kind: 'rehome';
+      readonly accounts: readonly string[];
+      readonly to: string;
+      /** That of the region's groups that they go to; null, or absent: of none. */
+      readonly residency?: string | null | undefined;
+      /** They may be pinned otherwise than they are. */
+      readonly repin?: boolean | undefined;
+    }
   /** Everything leaves a region, so that the declaration can leave it out. */
   | { readonly kind: 'drain'; readonly region: string }
   /** It stays after all: new accounts are put there again. */
@@ -104,7 +112,7 @@ export function parseOperation(body: string): OperationRequest {
       return { kind, range, into };
     case 'rehome':
       if (!isName(to) || !areAccounts(accounts)) throw unreadable();
-      return { kind, accounts, to };
+      return { kind, accounts, to, ...pinning(asked) };
     case 'cancel-transfer':
       if (!isName(number)) throw unreadable();
       return { kind, number };
@@ -115,6 +123,19 @@ export function parseOperation(body: string): OperationRequest {
     default:
       throw unreadable();
   }
+}
+
+function pinning(asked: Readonly<Record<string, unknown>> | null): {
+  residency?: string | null;
+  repin?: boolean;
+} {
+  const { residency, repin } = asked ?? {};
+  if (residency !== null && !isNameOrNone(residency)) throw unreadable();
+  if (repin !== undefined && typeof repin !== 'boolean') throw unreadable();
+  return {
+    ...(residency === undefined ? {} : { residency: residency as string | null }),
+    ...(repin === undefined ? {} : { repin }),
+  };
 }
 
 /** Names end up in messages and logs: bounded, and printable. */

@@ -9,6 +9,8 @@ export interface AccountExplanation {
   readonly range: string;
   readonly group: string;
   readonly home: RegionName;
+  /** What it is pinned to; null: to nothing. */
+  readonly residency: string | null;
   readonly mode: 'off' | 'suggest' | 'auto';
   /** Accesses that the home must answer, in the last whole cycle, by where they came from; most first. */
   readonly traffic: readonly {

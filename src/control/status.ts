@@ -37,6 +37,8 @@ export interface RepairStatus {
 export interface GroupStatus {
   readonly name: string;
   readonly homeRegion: string;
+  /** What its accounts are pinned to; null: to nothing. */
+  readonly residency: string | null;
   readonly epoch: number;
   readonly leader: string | null;
   readonly ranges: readonly string[];

@@ -135,6 +135,8 @@ export type WantedTransfer =
       readonly kind: 'rehome';
       readonly accounts: readonly AccountId[];
       readonly to: GroupName;
+      /** They may be pinned to another residency, or to none, from then on. */
+      readonly repin?: boolean | undefined;
     };
 
 export interface EngineStep {

@@ -12,6 +12,7 @@ import {
   type Relief,
 } from '../placement/hot-groups.ts';
 import type { GroupSpec } from '../topology/node.ts';
+import { residencyOf } from '../topology/residency.ts';
 import type { AccountId } from '../topology/routing.ts';
 import type { Remembered } from './account-traffic.ts';
 import type { SingleOperation } from './operation-plan.ts';
@@ -47,7 +48,7 @@ export class Balancing {
 
   /** Some region has groups that could share what there is to do. */
   get possible(): boolean {
-    const homes = this.#parts.groups.map(({ homeRegion }) => homeRegion);
+    const homes = shared(this.#parts.groups).map(({ homeRegion }) => homeRegion);
     return new Set(homes).size < homes.length;
   }
 
@@ -107,11 +108,16 @@ function loadOf(account: AccountId, range: string, { traffic }: Remembered): Acc
   return { account, range, loads };
 }
 
+/** A residency has one group in each of its regions, which shares with nobody. */
+function shared(groups: readonly GroupSpec[]): readonly GroupSpec[] {
+  return groups.filter((group) => residencyOf(group) === null);
+}
+
 function rangesByGroup(
   groups: readonly GroupSpec[],
   facts: readonly RangeFacts[],
 ): readonly GroupRanges[] {
-  return groups.map(({ name: group, homeRegion }) => ({
+  return shared(groups).map(({ name: group, homeRegion }) => ({
     ...{ group, homeRegion },
     ranges: facts.filter((one) => one.group === group).map(({ range, made }) => ({ range, made })),
   }));

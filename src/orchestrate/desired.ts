@@ -5,6 +5,7 @@ import type { MigrationFiles } from '../migrations/files.ts';
 import type { TableLocality } from '../topology/locality.ts';
 import { dealtRanges } from '../topology/dealing.ts';
 import type { LatencyMatrix, Region } from '../topology/region.ts';
+import type { Residency } from '../topology/residency.ts';
 import { layoutGroups, type SurvivalGoal } from '../topology/survival.ts';
 
 export interface Declaration {
@@ -13,6 +14,7 @@ export interface Declaration {
   readonly survive: SurvivalGoal;
   readonly groupsPerRegion: number;
   readonly rangesPerRegion: number;
+  readonly residencies?: readonly Residency[];
   readonly latency: { readonly matrix: LatencyMatrix };
   readonly tables: Readonly<Record<string, TableLocality>>;
   readonly tenantFence: boolean;

@@ -18,6 +18,7 @@ import {
   type Region,
   type RegionName,
 } from '../topology/region.ts';
+import { residencyOf } from '../topology/residency.ts';
 import type { AccountId } from '../topology/routing.ts';
 import type { SingleOperation } from './operation-plan.ts';
 
@@ -230,21 +231,38 @@ export class Draining {
 
   /** Until no account is there, and no range of another group. */
   async #emptied(drain: Drain, onGone: () => void): Promise<void> {
-    const { engine, operate } = this.#parts;
+    const { engine } = this.#parts;
     await this.#sendHome(drain);
     const facts = (await engine.rangeFacts?.()) ?? [];
     const there = facts
       .filter(({ group }) => drain.groups.includes(group))
       .reduce((all, { accounts }) => all + accounts, 0);
     drain.totalAccounts = drain.doneAccounts + there;
+    const groups = this.#parts.desired.groups.filter(({ name }) => drain.groups.includes(name));
+    for (const residency of new Set(groups.map(residencyOf))) {
+      const names = groups.filter((group) => residencyOf(group) === residency);
+      await this.#emptiedOf(drain, { residency, groups: names.map(({ name }) => name) }, onGone);
+    }
+  }
+
+  /** What is pinned stays within its regions. */
+  async #emptiedOf(
+    drain: Drain,
+    {
+      residency,
+      groups,
+    }: { readonly residency: string | null; readonly groups: readonly string[] },
+    onGone: () => void,
+  ): Promise<void> {
+    const { engine, operate } = this.#parts;
     for (;;) {
-      const accounts = (await engine.accountsInGroups?.(drain.groups, BATCH)) ?? [];
+      const accounts = (await engine.accountsInGroups?.(groups, BATCH)) ?? [];
       if (accounts.length === 0) return;
-      for (const [to, some] of this.#homesAfter(drain.region, accounts)) {
+      for (const [to, some] of this.#homesAfter(drain.region, { accounts, residency })) {
         if (drain.stop.signal.aborted) return;
         const before = drain.doneAccounts;
         await operate(
-          { kind: 'rehome', accounts: some, to },
+          { kind: 'rehome', accounts: some, to, residency },
           {
             onEvent: (event) => {
               if (event.kind !== 'progress' || !('doneAccounts' in event)) return;
@@ -271,23 +289,38 @@ export class Draining {
     }
   }
 
-  #homesAfter(region: RegionName, accounts: readonly AccountId[]): Map<RegionName, AccountId[]> {
+  #homesAfter(
+    region: RegionName,
+    { accounts, residency }: { accounts: readonly AccountId[]; residency: string | null },
+  ): Map<RegionName, AccountId[]> {
+    const homes = new Set(
+      this.#parts.desired.groups.flatMap((group) =>
+        residencyOf(group) === residency ? group.homeRegion : [],
+      ),
+    );
     const allowed = new Set(
-      this.#names.flatMap((name, index) => (this.#drains.has(name) ? [] : [index])),
+      this.#names.flatMap((name, index) =>
+        this.#drains.has(name) || !homes.has(name) ? [] : [index],
+      ),
     );
     const leaving = { from: this.#names.indexOf(region), allowed, distances: this.#distances };
-    const homes = new Map<RegionName, AccountId[]>();
+    const found = new Map<RegionName, AccountId[]>();
     for (const account of accounts) {
       const to = homeAfter(leaving, this.#parts.trafficOf(account));
       const name = to === undefined ? undefined : this.#names[to];
       if (name === undefined) {
-        throw new MeridianError('ERR_OPERATION_REFUSED', 'no other region takes accounts');
+        throw new MeridianError(
+          'ERR_OPERATION_REFUSED',
+          residency === null
+            ? 'no other region takes accounts'
+            : `no other region takes accounts that are pinned to ${residency}`,
+        );
       }
-      const there = homes.get(name) ?? [];
+      const there = found.get(name) ?? [];
       there.push(account);
-      homes.set(name, there);
+      found.set(name, there);
     }
-    return homes;
+    return found;
   }
 
   async #perform(wanted: Wanted): Promise<void> {

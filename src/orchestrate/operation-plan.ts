@@ -9,6 +9,7 @@ import type { ClusterSnapshot, ObservedNode } from '../engines/snapshot.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { GroupSpec, NodeName, NodeSpec } from '../topology/node.ts';
 import { formatLocality } from '../topology/region.ts';
+import { residencyOf } from '../topology/residency.ts';
 
 type Switchover = Extract<OperationRequest, { kind: 'switchover' }>;
 
@@ -33,7 +34,7 @@ export function wantedOfRange(
   };
   switch (request.kind) {
     case 'move':
-      return { moves: { [range(request.range)]: targetOf(request.to, desired, observed) } };
+      return { moves: { [range(request.range)]: targetOfMove(request, desired, observed) } };
     case 'cancel-move':
       return { cancelMoves: [range(request.range)] };
     case 'split': {
@@ -45,27 +46,50 @@ export function wantedOfRange(
       return { transfers: [{ kind, from: range(request.range), into: range(request.into) }] };
     }
     case 'rehome': {
-      const { kind, accounts } = request;
-      const to = targetOf(request.to, desired, observed);
-      return { transfers: [{ kind, accounts, to }] };
+      const { kind, accounts, repin, residency = null } = request;
+      const to = targetOf({ to: request.to, residency }, desired, observed);
+      return { transfers: [{ kind, accounts, to, repin }] };
     }
     case 'cancel-transfer':
       return { cancelTransfers: [request.number] };
   }
 }
 
-/** A group by its name, or the emptiest of a region's. */
+/** Of a region it goes to a group of its own residency. */
+function targetOfMove(
+  { range, to }: { readonly range: string; readonly to: string },
+  desired: Pick<DesiredState, 'groups'>,
+  observed: ClusterSnapshot,
+): GroupSpec['name'] {
+  const from = desired.groups.find(({ name }) => name === observed.ranges[range]?.group);
+  return targetOf({ to, residency: residencyOf(from) }, desired, observed);
+}
+
+/** A group by its name, or the emptiest of a region's that are of the residency. */
 function targetOf(
-  to: string,
+  { to, residency }: { readonly to: string; readonly residency: string | null },
   { groups }: Pick<DesiredState, 'groups'>,
   observed: ClusterSnapshot,
 ): GroupSpec['name'] {
   if (groups.some(({ name }) => name === to)) return to;
-  const homed = groups.filter(({ homeRegion }) => homeRegion === to);
+  const homed = groups.filter(
+    (group) => group.homeRegion === to && residencyOf(group) === residency,
+  );
   const held = ({ name }: GroupSpec): number =>
     Object.values(observed.ranges).filter(({ group }) => group === name).length;
   const [emptiest] = homed.toSorted((a, b) => held(a) - held(b) || (a.name < b.name ? -1 : 1));
   if (emptiest !== undefined) return emptiest.name;
+  if (residency !== null) {
+    const has = groups.filter((group) => residencyOf(group) === residency);
+    if (has.length === 0) {
+      const known = new Set(groups.flatMap((group) => residencyOf(group) ?? []));
+      throw unknown('residency', residency, [...known]);
+    }
+    throw refused(
+      `${residency} does not allow ${to}`,
+      `Its regions are ${[...new Set(has.map(({ homeRegion }) => homeRegion))].join(', ')}.`,
+    );
+  }
   throw unknown('replication group or region', to, [
     ...groups.map(nameOf),
     ...new Set(groups.map(({ homeRegion }) => homeRegion)),

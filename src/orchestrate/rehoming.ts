@@ -21,6 +21,7 @@ import type { AccountFacts as PlacedAccount } from '../placement/rehoming.ts';
 import type { Distances } from '../placement/preference.ts';
 import type { GroupSpec } from '../topology/node.ts';
 import { roundTripMs, type LatencyMatrix, type Region } from '../topology/region.ts';
+import { residencyOf, type ResidencyName } from '../topology/residency.ts';
 import type { TrafficByHome } from '../topology/declared.ts';
 import type { AccountId } from '../topology/routing.ts';
 import { Balancing } from './balancing.ts';
@@ -108,6 +109,7 @@ export class Rehoming {
       throw new MeridianError('ERR_ACCOUNT_NOT_FOUND', `there is no account ${account}`);
     }
     const placed = this.#placed(account, this.#traffic.of(account), facts);
+    const residency = this.#residencyOf(home.group);
     const { policy, mode, intervalMs, intervalsPerCycle } = options;
     if (placed === undefined) {
       const why =
@@ -116,13 +118,22 @@ export class Rehoming {
           : 'stays: nobody has used it lately';
       return {
         ...{ account, range: home.range, group: home.group, home: this.#regionOf(home.group) },
-        ...{ mode, traffic: [], homes: [], why, wouldMoveTo: null, intervalMs, intervalsPerCycle },
+        ...{
+          residency,
+          mode,
+          traffic: [],
+          homes: [],
+          why,
+          wouldMoveTo: null,
+          intervalMs,
+          intervalsPerCycle,
+        },
       };
     }
     const told = explainHome(placed, { regions: this.#names, distances: this.#distances }, policy);
     return {
       ...{ account, range: home.range, group: home.group, home: told.home },
-      ...{ mode, traffic: told.traffic, homes: told.homes, why: told.why },
+      ...{ residency, mode, traffic: told.traffic, homes: told.homes, why: told.why },
       wouldMoveTo: told.judgement.kind === 'move' ? (this.#names[told.judgement.to] ?? null) : null,
       ...{ intervalMs, intervalsPerCycle },
     };
@@ -222,7 +233,7 @@ export class Rehoming {
       });
     }
     if (options.mode === 'auto' && plan.moves.length > 0)
-      await this.#carryOut(plan.moves, interval);
+      await this.#carryOut(plan.moves, interval, facts);
     else if (this.#balancing.possible) await this.#balance(facts);
     await this.#save();
   }
@@ -243,10 +254,16 @@ export class Rehoming {
     }
   }
 
-  async #carryOut(moves: readonly Move<AccountId>[], interval: number): Promise<void> {
+  async #carryOut(
+    moves: readonly Move<AccountId>[],
+    interval: number,
+    { homes }: AccountFacts,
+  ): Promise<void> {
     const { operate, log } = this.#parts;
     if (await this.#unwellNow()) return;
-    for (const [to, all] of byTarget(moves)) {
+    const pinnedTo = ({ account }: Move<AccountId>): ResidencyName | null =>
+      this.#residencyOf(homes.get(account)?.group ?? '');
+    for (const { to, residency, moves: all } of byTarget(moves, pinnedTo)) {
       for (let first = 0; first < all.length && !this.#closed; first += ACCOUNTS_PER_OPERATION) {
         const some = all.slice(first, first + ACCOUNTS_PER_OPERATION);
         for (const { account } of some) this.#traffic.moved(account, interval);
@@ -255,7 +272,7 @@ export class Rehoming {
         await this.#save();
         try {
           const accounts = some.map(({ account }) => account);
-          await operate({ kind: 'rehome', accounts, to: this.#names[to] ?? '' });
+          await operate({ kind: 'rehome', accounts, to: this.#names[to] ?? '', residency });
         } catch (error) {
           // They are judged again after the cool-down.
           this.#note = `${String(some.length)} accounts were not moved: ${messageOf(error)}`;
@@ -306,16 +323,24 @@ export class Rehoming {
     if (home < 0) return undefined;
     const { movedAt, traffic } = remembered;
     return {
-      ...{ home, traffic, allowed: this.#allowed() },
+      ...{ home, traffic, allowed: this.#allowed(this.#residencyOf(at.group)) },
       bytes: facts.bytesPerAccount[at.range] ?? 0,
       movedAgo: movedAt === undefined ? undefined : this.#interval() - movedAt,
     };
   }
 
-  /** Undefined: all regions. */
-  #allowed(): ReadonlySet<number> | undefined {
+  #residencyOf(group: string): ResidencyName | null {
+    return residencyOf(this.#parts.groups.find(({ name }) => name === group));
+  }
+
+  /** Where such accounts may live; undefined: in all regions. */
+  #allowed(residency: ResidencyName | null): ReadonlySet<number> | undefined {
+    const { groups, isDraining } = this.#parts;
+    const homes = new Set(
+      groups.flatMap((group) => (residencyOf(group) === residency ? group.homeRegion : [])),
+    );
     const open = this.#names.flatMap((name, index) =>
-      this.#parts.isDraining(name) ? [] : [index],
+      isDraining(name) || !homes.has(name) ? [] : [index],
     );
     return open.length === this.#names.length ? undefined : new Set(open);
   }
@@ -359,12 +384,24 @@ function placeOf({ name, zones }: Region): { region: string; zone: string } {
   return { region: name, zone: zones[0] ?? '' };
 }
 
-function byTarget(moves: readonly Move<AccountId>[]): Map<number, Move<AccountId>[]> {
-  const targets = new Map<number, Move<AccountId>[]>();
+interface Together {
+  readonly to: number;
+  readonly residency: ResidencyName | null;
+  readonly moves: Move<AccountId>[];
+}
+
+function byTarget(
+  moves: readonly Move<AccountId>[],
+  pinnedTo: (move: Move<AccountId>) => ResidencyName | null,
+): readonly Together[] {
+  const targets = new Map<string, Together>();
   for (const move of moves) {
-    const there = targets.get(move.to) ?? [];
-    there.push(move);
-    targets.set(move.to, there);
+    const { to } = move;
+    const residency = pinnedTo(move);
+    const key = `${String(to)} ${residency ?? ''}`;
+    const there = targets.get(key) ?? { to, residency, moves: [] };
+    there.moves.push(move);
+    targets.set(key, there);
   }
-  return targets;
+  return [...targets.values()];
 }

@@ -20,6 +20,7 @@ import type {
   ObservedRange,
 } from '../engines/snapshot.ts';
 import type { GroupSpec } from '../topology/node.ts';
+import { residencyOf } from '../topology/residency.ts';
 import type { Region } from '../topology/region.ts';
 import { acceptCommand, possibleLoss } from './possible-loss.ts';
 
@@ -90,6 +91,7 @@ function groupStatus(group: GroupSpec, snapshot: ClusterSnapshot): GroupStatus {
   return {
     name: group.name,
     homeRegion: group.homeRegion,
+    residency: residencyOf(group),
     epoch: seen?.epoch ?? 0,
     leader: seen?.leader ?? null,
     ranges: Object.values(snapshot.ranges)

@@ -59,6 +59,7 @@ export async function viewFor(sources: ViewSources, from: Locality): Promise<Rou
         epoch: state?.epoch ?? 0,
         leader: state?.leader,
         nodes,
+        ...(group.residency === undefined ? {} : { residency: group.residency }),
       };
     }),
   );

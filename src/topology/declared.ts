@@ -1,5 +1,6 @@
 /** What of a declaration says where data is, and what distance costs. Pure data. */
 import type { LatencyMatrix, Region, RegionName } from './region.ts';
+import type { Residency } from './residency.ts';
 import type { SurvivalGoal } from './survival.ts';
 
 export interface DeclaredPlacement {
@@ -8,6 +9,7 @@ export interface DeclaredPlacement {
   readonly survive: SurvivalGoal;
   readonly groupsPerRegion: number;
   readonly rangesPerRegion: number;
+  readonly residencies: readonly Residency[];
   readonly latency: LatencyMatrix;
   readonly prices: Prices | undefined;
 }

@@ -1,6 +1,7 @@
 /** Database server processes and the groups they replicate in. Pure. */
 import type { GroupName } from './position.ts';
 import type { Locality, RegionName } from './region.ts';
+import type { ResidencyName } from './residency.ts';
 
 export type NodeName = string;
 
@@ -20,4 +21,6 @@ export interface GroupSpec {
   /** Where its leader and, with zone survival, all its voters are. */
   readonly homeRegion: RegionName;
   readonly nodes: readonly NodeSpec[];
+  /** All of them are in the regions of this residency; absent: they may be anywhere. */
+  readonly residency?: ResidencyName | undefined;
 }

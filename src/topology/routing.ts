@@ -8,6 +8,7 @@
 import type { NodeKind, NodeName } from './node.ts';
 import type { GroupName, Token } from './position.ts';
 import type { Locality, RegionName } from './region.ts';
+import type { ResidencyName } from './residency.ts';
 
 export type RangeName = string;
 export type AccountId = string;
@@ -35,6 +36,8 @@ export interface RoutedGroup {
   /** Undefined while the group has no leader open for business. */
   readonly leader: NodeName | undefined;
   readonly nodes: readonly RoutedNode[];
+  /** Its accounts are pinned to it; absent: to none. */
+  readonly residency?: ResidencyName | undefined;
 }
 
 export interface RoutedRange {

@@ -2,6 +2,7 @@
 import { present } from '../kernel/assert.ts';
 import { MeridianError } from '../kernel/errors.ts';
 import type { GroupSpec, NodeSpec } from './node.ts';
+import type { Residency } from './residency.ts';
 import { regionPair, type LatencyMatrix, type Region, type RegionName } from './region.ts';
 
 export type SurvivalGoal = 'zone' | 'region';
@@ -12,6 +13,8 @@ export interface LayoutOptions {
   readonly groupsPerRegion: number;
   /** Region survival puts voters into the nearest regions. */
   readonly latency: LatencyMatrix;
+  /** Left out: none. */
+  readonly residencies?: readonly Residency[] | undefined;
 }
 
 /** Voters of one group: writes need two of three, so any one may be lost. */
@@ -33,12 +36,34 @@ interface Homed {
  *
  * The first node is in the home region and a voter: who leads a new group.
  *
+ * Each residency has a group of its own in each of its regions, behind all others; to it there are no
+ * other regions than these.
+ *
  * Throws ERR_CONFIG_INVALID when there are fewer regions (or zones) than the goal needs.
  */
 export function layoutGroups(options: LayoutOptions): GroupSpec[] {
+  return [
+    ...groupsIn(options, (home, index) => `${home}-${String(index + 1)}`),
+    ...(options.residencies ?? []).flatMap(({ name, regions }) =>
+      groupsIn(
+        {
+          ...options,
+          groupsPerRegion: 1,
+          regions: options.regions.filter((region) => regions.includes(region.name)),
+        },
+        (home) => `${home}-${name}-1`,
+      ).map((group) => ({ ...group, residency: name })),
+    ),
+  ];
+}
+
+function groupsIn(
+  options: LayoutOptions,
+  nameOf: (home: RegionName, index: number) => string,
+): GroupSpec[] {
   return options.regions.flatMap((home, homeIndex) =>
     Array.from({ length: options.groupsPerRegion }, (_, index): GroupSpec => {
-      const group = { name: `${home.name}-${String(index + 1)}`, home, turn: homeIndex + index };
+      const group = { name: nameOf(home.name, index), home, turn: homeIndex + index };
       const voters = options.survive === 'zone' ? zoneVoters(group) : regionVoters(group, options);
       const voting = new Set(voters.map((node) => node.locality.region));
       const nonVoters = options.regions

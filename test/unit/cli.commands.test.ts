@@ -111,6 +111,7 @@ const report: StatusReport = {
     {
       name: 'us-east-1',
       homeRegion: 'us-east',
+      residency: null,
       epoch: 3,
       leader: 'us-east-1.a',
       ranges: ['r0001', 'r0002'],

@@ -8,6 +8,7 @@ const group = (change: Partial<GroupStatus> = {}): GroupStatus => ({
   ...{
     name: 'us-east-1',
     homeRegion: 'us-east',
+    residency: null,
     epoch: 7,
     leader: 'us-east-1.b',
     ranges: [],

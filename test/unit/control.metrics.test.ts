@@ -153,6 +153,7 @@ describe('what the supervisor knows', () => {
           ...{
             name: 'eu',
             homeRegion: 'eu',
+            residency: null,
             epoch: 7,
             leader: 'eu-1',
             ranges: [],
@@ -165,6 +166,7 @@ describe('what the supervisor knows', () => {
           ...{
             name: 'us',
             homeRegion: 'us',
+            residency: null,
             epoch: 1,
             leader: null,
             ranges: [],
@@ -192,6 +194,7 @@ describe('what the supervisor knows', () => {
   test('shows what is done to groups and replicas, in as many series as there are words', () => {
     const group = {
       homeRegion: 'eu',
+      residency: null,
       epoch: 7,
       leader: null,
       ranges: [],

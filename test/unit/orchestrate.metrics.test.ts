@@ -115,6 +115,7 @@ describe('a scrape', () => {
               ...{
                 name: 'eu',
                 homeRegion: 'eu',
+                residency: null,
                 epoch: 2,
                 leader: null,
                 ranges: [],

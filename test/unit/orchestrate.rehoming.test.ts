@@ -28,12 +28,15 @@ describe('automatic re-homing', () => {
   let status: { groups: GroupStatus[]; gateways: ProcessStatus[] };
   let rehoming: Rehoming;
   let decided: number;
+  let draining: readonly string[];
+  /** The group that Anna is in. */
+  let at: string;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'meridian-rehoming-'));
     time = manualClock();
     clock = countingClock(time);
-    [asked, decided] = [[], 0];
+    [asked, decided, draining, at] = [[], 0, [], 'us-1'];
     status = { groups: [group('us-1'), group('eu-1')], gateways: [gateway('ready')] };
   });
   afterEach(async () => {
@@ -46,7 +49,7 @@ describe('automatic re-homing', () => {
       engine: {
         accountFacts: (accounts) => {
           decided += 1;
-          const home = { range: 'r1', group: 'us-1' };
+          const home = { range: 'r1', group: at };
           const homes = new Map(accounts.map((account) => [account, home]));
           return Promise.resolve({ homes, bytesPerAccount: { r1: 10 }, totalBytes: 1_000 });
         },
@@ -54,6 +57,9 @@ describe('automatic re-homing', () => {
       groups: [
         { name: 'us-1', homeRegion: 'us', nodes: [] },
         { name: 'eu-1', homeRegion: 'eu', nodes: [] },
+        { name: 'us-both-1', homeRegion: 'us', nodes: [], residency: 'both' },
+        { name: 'eu-both-1', homeRegion: 'eu', nodes: [], residency: 'both' },
+        { name: 'us-here-1', homeRegion: 'us', nodes: [], residency: 'here' },
       ],
       regions: [
         { name: 'us', zones: ['a'] },
@@ -67,7 +73,7 @@ describe('automatic re-homing', () => {
       },
       ...{ file: join(folder, 'traffic.json'), clock, log: silentLog },
       status: () => Promise.resolve(status as unknown as StatusReport),
-      isDraining: () => false,
+      isDraining: (region) => draining.includes(region),
       operate: (request) => {
         asked.push(request);
         return Promise.resolve();
@@ -90,7 +96,7 @@ describe('automatic re-homing', () => {
     for (let n = 0; n < count; n += 1) await interval();
   };
 
-  const rehome = { kind: 'rehome', accounts: ['anna'], to: 'eu' };
+  const rehome = { kind: 'rehome', accounts: ['anna'], to: 'eu', residency: null };
 
   test('moves what traffic has moved', async () => {
     await start('auto');
@@ -122,6 +128,30 @@ describe('automatic re-homing', () => {
       await interval();
       assert.deepEqual(asked, [rehome]);
       assert.equal(rehoming.status.note, '');
+    });
+  }
+
+  test('moves what is pinned within its residency, and nowhere else', async () => {
+    at = 'us-both-1';
+    await start('auto');
+    await intervals(2 * CYCLE + 1);
+    assert.deepEqual(asked, [{ ...rehome, residency: 'both' }]);
+  });
+
+  test('leaves what is pinned to its region where it is', async () => {
+    at = 'us-here-1';
+    await start('auto');
+    await intervals(2 * CYCLE + 1);
+    assert.deepEqual(asked, []);
+    assert.equal((await rehoming.explain('anna')).residency, 'here');
+  });
+
+  for (const region of ['us', 'eu']) {
+    test(`moves nothing out of or into a region that is drained: ${region}`, async () => {
+      draining = [region];
+      await start('auto');
+      await intervals(2 * CYCLE + 1);
+      assert.deepEqual(asked, []);
     });
   }
 

@@ -12,7 +12,13 @@ import type {
 
 const PLACEMENT: DeclaredPlacement = {
   regions: ['us', 'eu', 'ap'].map((name) => ({ name, zones: ['a', 'b', 'c'] })),
-  ...{ primaryRegion: 'us', survive: 'zone', groupsPerRegion: 1, rangesPerRegion: 1 },
+  ...{
+    primaryRegion: 'us',
+    survive: 'zone',
+    groupsPerRegion: 1,
+    rangesPerRegion: 1,
+    residencies: [],
+  },
   latency: { betweenRegionsMs: { 'eu|us': 80, 'ap|us': 200, 'ap|eu': 140 }, betweenZonesMs: 1 },
   prices: undefined,
 };

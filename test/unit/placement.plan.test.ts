@@ -12,7 +12,13 @@ import { layoutGroups } from '../../src/topology/survival.ts';
 const REGIONS = ['us', 'eu', 'ap', 'sa'].map((name) => ({ name, zones: ['a', 'b', 'c'] }));
 const PLACEMENT: DeclaredPlacement = {
   regions: REGIONS.slice(0, 3),
-  ...{ primaryRegion: 'us', survive: 'zone', groupsPerRegion: 1, rangesPerRegion: 1 },
+  ...{
+    primaryRegion: 'us',
+    survive: 'zone',
+    groupsPerRegion: 1,
+    rangesPerRegion: 1,
+    residencies: [],
+  },
   latency: {
     betweenRegionsMs: {
       ...{ 'eu|us': 80, 'ap|us': 200, 'ap|eu': 140, 'sa|us': 120, 'eu|sa': 180, 'ap|sa': 300 },
@@ -98,6 +104,29 @@ describe('a change of the declaration', () => {
     const less = { ...regional, regions: REGIONS.slice(0, 3) };
     const [vote] = placementChange(regional, less, DATA).refusals;
     assert.match(vote?.what ?? '', /us-1\.sa, a voter in sa\/a, would become none of its servers/);
+  });
+
+  test('pins accounts by groups that are made for them, and does not lose sight of those', () => {
+    const residencies = [{ name: 'old', regions: ['eu', 'ap'] }];
+    const pinned = { ...PLACEMENT, residencies };
+    assert.deepEqual(placementChange(PLACEMENT, pinned, DATA).steps, [
+      { kind: 'add-groups', groups: ['eu-old-1', 'ap-old-1'] },
+    ]);
+    const [gone] = placementChange(pinned, PLACEMENT, DATA).refusals;
+    assert.match(gone?.what ?? '', /eu-old-1 may have accounts that are pinned to old/);
+    // One of its regions goes: the other takes them.
+    const two = { ...PLACEMENT, regions: REGIONS.slice(0, 2) };
+    const less = { ...two, residencies: [{ name: 'old', regions: ['eu'] }] };
+    assert.deepEqual(kinds(pinned, less), ['drain-region', 'remove-region']);
+    const [nowhere] = placementChange(
+      { ...PLACEMENT, residencies: [{ name: 'old', regions: ['ap'] }] },
+      { ...two, residencies: [] },
+      DATA,
+    ).refusals;
+    assert.match(nowhere?.what ?? '', /ap-old-1 may have accounts/);
+    // And one region more is theirs by a declaration that says so.
+    const more = { ...PLACEMENT, residencies: [{ name: 'old', regions: ['us', 'eu', 'ap'] }] };
+    assert.deepEqual(kinds(pinned, more), ['add-copies', 'add-groups']);
   });
 
   test('is refused with the reason where it cannot be done without a loss', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { dealtRanges } from '../../src/topology/dealing.ts';
 import { global, regional } from '../../src/topology/locality.ts';
 import type { GroupSpec, NodeSpec } from '../../src/topology/node.ts';
 import {
@@ -48,6 +49,39 @@ describe('zone survival', () => {
           .map(({ name }) => name)
           .filter((name) => name !== group.homeRegion)
           .sort(),
+      );
+    }
+  });
+
+  test('a residency has a group in each of its regions, with no server anywhere else', () => {
+    const residencies = [{ name: 'old-world', regions: ['ap-northeast', 'eu-west'] }];
+    for (const survive of ['zone', 'region'] as const) {
+      const shape = { regions: threeRegions, survive, groupsPerRegion: 2, latency };
+      const within =
+        survive === 'zone'
+          ? residencies
+          : [{ name: 'old-world', regions: threeRegions.map(({ name }) => name) }];
+      const groups = layoutGroups({ ...shape, residencies: within });
+      // Behind all others, which are as they would be without it.
+      assert.deepEqual(groups.slice(0, 6), layoutGroups(shape));
+      const pinned = groups.slice(6);
+      assert.deepEqual(
+        pinned.map(({ name, residency }) => [name, residency]),
+        threeRegions
+          .filter(({ name }) => within[0]?.regions.includes(name))
+          .map(({ name }) => [`${name}-old-world-1`, 'old-world']),
+      );
+      for (const { nodes, homeRegion } of pinned) {
+        const places = new Set(nodes.map(({ locality }) => locality.region));
+        assert.deepEqual([...places].sort(), [...(within[0]?.regions ?? [])].sort());
+        assert.equal(nodes[0]?.locality.region, homeRegion);
+        assert.equal(nodes.filter(({ kind }) => kind === 'voter').length, 3);
+      }
+      const dealt = dealtRanges(threeRegions, groups, 2);
+      assert.equal(dealt.length, 6 + pinned.length);
+      assert.deepEqual(
+        dealt.slice(6),
+        pinned.map(({ name }) => name),
       );
     }
   });

@@ -8,6 +8,7 @@ import { CTRL_C_HELP, runOperation } from '../operation-run.ts';
 interface Flags extends AccountFlags {
   readonly to?: string;
   readonly cancel?: string;
+  readonly residency?: string;
 }
 
 export function addRehomeCommand(program: Command, io: CliIo): void {
@@ -17,6 +18,10 @@ export function addRehomeCommand(program: Command, io: CliIo): void {
     .argument('[accounts...]', 'their ids')
     .option('-c, --config <file>', 'configuration file (default: meridian.config.ts here)')
     .option('--to <region>', 'the region, or a group that is homed there')
+    .option(
+      '--residency <name>',
+      'pin them to it: every copy of them is in its regions from then on; none: to nothing',
+    )
     .option('--from-file <file>', 'a file with one id in each line; - is the standard input')
     .option(
       '--cancel <number>',
@@ -47,6 +52,10 @@ export function addRehomeCommand(program: Command, io: CliIo): void {
       if (to === undefined)
         throw new MeridianError('ERR_USAGE', '--to must say where they shall be');
       const accounts = await accountsFrom(io, ids, flags);
-      await runOperation(io, flags, { kind: 'rehome', accounts, to });
+      const pin =
+        flags.residency === undefined
+          ? {}
+          : { residency: flags.residency === 'none' ? null : flags.residency, repin: true };
+      await runOperation(io, flags, { kind: 'rehome', accounts, to, ...pin });
     });
 }

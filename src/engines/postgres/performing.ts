@@ -18,6 +18,7 @@ import { startNode } from './nodes.ts';
 import { openLeadership, rebuildNode, recoverGroup, switchOver } from './operating.ts';
 import { patiently } from './patience.ts';
 import type { PostgresAction } from './plan.ts';
+import { checkResidency } from './ranges/pinned.ts';
 import { rehearse } from './rehearsal.ts';
 import { drainGroups, restoreGroups, retireGroups } from './ranges/draining.ts';
 import type { Moves } from './ranges/moves.ts';
@@ -71,6 +72,10 @@ export async function performAction(
     case 'subscribe-globals':
       return subscribeGlobals(cluster, { group: action.group, primaryGroup: desired.primaryGroup });
     case 'move-range':
+      checkResidency(cluster, action.range, {
+        from: cluster.register.placeOf(action.range) ?? action.to,
+        to: action.to,
+      });
       return on.moves.move(action.range, action.to, on.options);
     case 'cancel-move':
       return on.moves.cancel(action.range);

@@ -10,6 +10,7 @@ import { dealtRanges } from '../../topology/dealing.ts';
 import type { GroupSpec, NodeSpec } from '../../topology/node.ts';
 import type { GroupName } from '../../topology/position.ts';
 import { formatLocality, type RegionName } from '../../topology/region.ts';
+import { residencyOf } from '../../topology/residency.ts';
 import { layoutGroups } from '../../topology/survival.ts';
 import { nearestRegion } from './forecast.ts';
 
@@ -113,8 +114,25 @@ function refusalsOf({ before, after }: Change): Refusal[] {
       remedy: `Keep groupsPerRegion: ${String(before.groupsPerRegion)}.`,
     });
   }
-  refusals.push(...rangeRefusals(before, after));
+  refusals.push(...rangeRefusals(before, after), ...pinnedRefusals(before, after));
   return refusals;
+}
+
+/** Accounts that are pinned need a group of their residency, before and after. */
+function pinnedRefusals(before: DeclaredPlacement, after: DeclaredPlacement): Refusal[] {
+  const has = layoutGroups(after);
+  const regions = new Set(after.regions.map(({ name }) => name));
+  return missingIn(layoutGroups(before), has).flatMap((group): Refusal[] => {
+    const residency = residencyOf(group);
+    const another = has.some((one) => residencyOf(one) === residency);
+    if (residency === null || (!regions.has(group.homeRegion) && another)) return [];
+    return [
+      {
+        what: `${group.name} may have accounts that are pinned to ${residency}, and would be left out`,
+        remedy: `Keep ${group.homeRegion} in residency['${residency}'].`,
+      },
+    ];
+  });
 }
 
 /** Each group keeps the ranges that it has. */

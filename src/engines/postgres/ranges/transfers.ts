@@ -9,6 +9,7 @@ import type { PerformOptions, WantedTransfer } from '../../engine.ts';
 import type { ObservedTransfer } from '../../snapshot.ts';
 import type { StoredTransfer } from '../places.ts';
 import { accountsIn } from './homes.ts';
+import { checkResidency } from './pinned.ts';
 import { settledHomes } from './settled-homes.ts';
 import { TransferRun, type TransferOn } from './transfer-run.ts';
 
@@ -150,7 +151,11 @@ export class Transfers {
       });
     }
     if (wanted.kind === 'rehome') {
-      const { kind, to } = wanted;
+      const { kind, to, repin = false } = wanted;
+      for (const [range, there] of repin ? [] : homes) {
+        const from = register.placeOf(range);
+        if (from !== undefined) checkResidency(cluster, there[0] ?? '', { from, to });
+      }
       const all = [...homes.keys()].every((range) => register.placeOf(range) === to);
       return all ? undefined : { goal: { kind, to }, accounts, carriers: [] };
     }
