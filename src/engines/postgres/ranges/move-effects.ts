@@ -4,6 +4,7 @@
  */
 import { MeridianError } from '../../../kernel/errors.ts';
 import { confirmedByQuorum } from '../quorum.ts';
+import { keepDepartures } from './departures.ts';
 import { differences, holdComparison, letGoOfComparison, sumsOf } from './comparison.ts';
 import type { MoveEvent, MovePhase } from './move-machine.ts';
 import { checkAttempt, checkOpen, epochsOf, sourceOf, targetOf, type Moving } from './moving.ts';
@@ -94,6 +95,7 @@ export const MOVE_EFFECTS: Readonly<Record<Exclude<MovePhase, 'ended'>, Effect>>
     const { clock } = cluster.services;
     // Once more: since the copy was begun, idle connections may have ended.
     announce(moving, moving.to);
+    await keepDepartures(moving);
     const endsAtMs = clock.monotonicMs() + CATCH_UP_MS;
     for (let count = 1; ; count += 1) {
       checkAttempt(moving);

@@ -2,7 +2,6 @@
 import type pg from 'pg';
 import { waitUntil } from '../../../kernel/clock.ts';
 import { MeridianError } from '../../../kernel/errors.ts';
-import type { AccountId, RangeName } from '../../../topology/routing.ts';
 import { withAdmin } from '../admin.ts';
 import { fenceOf } from '../fence-rules.ts';
 import { applyMigrations, appliedIn, rangeTarget } from '../migrating.ts';
@@ -49,11 +48,7 @@ export async function prepareTarget(moving: Moving): Promise<void> {
       'SELECT epoch FROM meridian.range WHERE name = $1',
       [range],
     );
-    return {
-      epoch: Number(rows[0]?.epoch),
-      applied: await appliedIn(client, range),
-      departed: await departedFrom(client, range),
-    };
+    return { epoch: Number(rows[0]?.epoch), applied: await appliedIn(client, range) };
   });
   moving.rangeEpoch = source.epoch + 1;
   await onTarget(moving, async (client) => {
@@ -76,40 +71,7 @@ export async function prepareTarget(moving: Moving): Promise<void> {
     }
     const tables = await tablesIn(client, range);
     await client.query(`TRUNCATE ${tables.join(', ')}`);
-    await keepDeparted(client, range, source.departed);
   });
-}
-
-interface Departed {
-  readonly account: AccountId;
-  readonly into: RangeName;
-}
-
-async function departedFrom(client: pg.Client, range: RangeName): Promise<readonly Departed[]> {
-  const { rows } = await client.query<Departed>(
-    'SELECT account, into_range AS into FROM meridian.departed WHERE range = $1',
-    [range],
-  );
-  return rows;
-}
-
-/**
- * Whoever is led to the range by an old answer of the directory is told here, too, where the account went: it would
- * find it without rows. And what was said here of an earlier stay of the range is not true any more. Nothing of
- * it changes until the range is open here: accounts and ranges go in turns.
- */
-async function keepDeparted(
-  client: pg.Client,
-  range: RangeName,
-  departed: readonly Departed[],
-): Promise<void> {
-  await client.query(
-    `WITH old AS (DELETE FROM meridian.departed WHERE range = $1 AND account <> ALL ($2::text[]))
-     INSERT INTO meridian.departed (range, account, into_range)
-     SELECT $1, account, into_range FROM unnest($2::text[], $3::text[]) AS d (account, into_range)
-     ON CONFLICT (range, account) DO UPDATE SET into_range = excluded.into_range`,
-    [range, departed.map(({ account }) => account), departed.map(({ into }) => into)],
-  );
 }
 
 /** Makes the slot, too, which waits for every transaction that is open on the source. */
