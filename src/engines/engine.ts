@@ -237,8 +237,14 @@ export interface Engine extends AsyncDisposable {
   /** Where accounts are and what they weigh, for placement. Left out: the engine places them itself. */
   accountFacts?(accounts: readonly AccountId[]): Promise<AccountFacts>;
 
-  /** Some of the accounts that are in these groups. Left out: the engine places them itself. */
-  accountsInGroups?(groups: readonly GroupName[], limit: number): Promise<readonly AccountId[]>;
+  /**
+   * Some of the accounts that are in these groups, in the order of their ids, behind the one that is named. Left out:
+   * the engine places them itself.
+   */
+  accountsInGroups?(
+    groups: readonly GroupName[],
+    part: { readonly after: AccountId; readonly limit: number },
+  ): Promise<readonly AccountId[]>;
 
   /** What each range holds. Left out: the engine has no ranges that anybody else decides of. */
   rangeFacts?(): Promise<readonly RangeFacts[]>;

@@ -11,34 +11,25 @@ import type { DesiredState, Engine, Wanted } from '../engines/engine.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
-import { homeAfter } from '../placement/drain.ts';
 import {
   roundTripMs,
   type LatencyMatrix,
   type Region,
   type RegionName,
 } from '../topology/region.ts';
-import { residencyOf } from '../topology/residency.ts';
-import type { AccountId } from '../topology/routing.ts';
-import type { SingleOperation } from './operation-plan.ts';
+import { residencyOf, type ResidencyName } from '../topology/residency.ts';
+import { emptyGroups, type EmptyingParts } from './emptying.ts';
 
-export interface DrainingParts {
-  readonly engine: Pick<
-    Engine,
-    'observe' | 'planWanted' | 'perform' | 'accountsInGroups' | 'rangeFacts'
-  >;
+export interface DrainingParts extends EmptyingParts {
+  readonly engine: EmptyingParts['engine'] &
+    Pick<Engine, 'observe' | 'planWanted' | 'perform' | 'rangeFacts'>;
   readonly desired: DesiredState;
   readonly regions: readonly Region[];
   readonly latency: LatencyMatrix;
   readonly clock: Clock;
   readonly log: Log;
-  /** Accesses by client region, where they were counted. */
-  readonly trafficOf: (account: AccountId) => readonly number[] | undefined;
-  readonly operate: (request: SingleOperation, options?: OperationOptions) => Promise<void>;
 }
 
-/** In one operation. */
-const BATCH = 1_000;
 const WAIT_MS = 1_000;
 const WAIT_MAX_MS = 15_000;
 /** In a row, before whoever waits is told that it does not go on. */
@@ -239,44 +230,39 @@ export class Draining {
       .reduce((all, { accounts }) => all + accounts, 0);
     drain.totalAccounts = drain.doneAccounts + there;
     const groups = this.#parts.desired.groups.filter(({ name }) => drain.groups.includes(name));
+    const from = this.#names.indexOf(drain.region);
+    // What is pinned stays within its regions.
     for (const residency of new Set(groups.map(residencyOf))) {
       const names = groups.filter((group) => residencyOf(group) === residency);
-      await this.#emptiedOf(drain, { residency, groups: names.map(({ name }) => name) }, onGone);
+      let done = drain.doneAccounts;
+      await emptyGroups(this.#parts, {
+        ...{ residency, names: this.#names, signal: drain.stop.signal },
+        groups: names.map(({ name }) => name),
+        leaving: { from, allowed: this.#allowed(residency), distances: this.#distances },
+        onArrived: (accounts, ended) => {
+          drain.doneAccounts = done + accounts;
+          if (ended) {
+            done = drain.doneAccounts;
+            onGone();
+          }
+          for (const { onProgress } of drain.listeners) onProgress();
+        },
+      });
     }
   }
 
-  /** What is pinned stays within its regions. */
-  async #emptiedOf(
-    drain: Drain,
-    {
-      residency,
-      groups,
-    }: { readonly residency: string | null; readonly groups: readonly string[] },
-    onGone: () => void,
-  ): Promise<void> {
-    const { engine, operate } = this.#parts;
-    for (;;) {
-      const accounts = (await engine.accountsInGroups?.(groups, BATCH)) ?? [];
-      if (accounts.length === 0) return;
-      for (const [to, some] of this.#homesAfter(drain.region, { accounts, residency })) {
-        if (drain.stop.signal.aborted) return;
-        const before = drain.doneAccounts;
-        await operate(
-          { kind: 'rehome', accounts: some, to, residency },
-          {
-            onEvent: (event) => {
-              if (event.kind !== 'progress' || !('doneAccounts' in event)) return;
-              drain.doneAccounts = before + event.doneAccounts;
-              for (const { onProgress } of drain.listeners) onProgress();
-            },
-          },
-        );
-        drain.doneAccounts = before + some.length;
-        drain.note = '';
-        onGone();
-        for (const { onProgress } of drain.listeners) onProgress();
-      }
-    }
+  /** Regions that take accounts of a residency, or of none. */
+  #allowed(residency: ResidencyName | null): ReadonlySet<number> {
+    const homes = new Set(
+      this.#parts.desired.groups.flatMap((group) =>
+        residencyOf(group) === residency ? group.homeRegion : [],
+      ),
+    );
+    return new Set(
+      this.#names.flatMap((name, index) =>
+        this.#drains.has(name) || !homes.has(name) ? [] : [index],
+      ),
+    );
   }
 
   /** Ranges that are declared elsewhere and were moved here go back as they are. */
@@ -287,40 +273,6 @@ export class Draining {
       if (groups.includes(group) || !groups.includes(ranges[name]?.group ?? '')) continue;
       await operate({ kind: 'move', range: name, to: group });
     }
-  }
-
-  #homesAfter(
-    region: RegionName,
-    { accounts, residency }: { accounts: readonly AccountId[]; residency: string | null },
-  ): Map<RegionName, AccountId[]> {
-    const homes = new Set(
-      this.#parts.desired.groups.flatMap((group) =>
-        residencyOf(group) === residency ? group.homeRegion : [],
-      ),
-    );
-    const allowed = new Set(
-      this.#names.flatMap((name, index) =>
-        this.#drains.has(name) || !homes.has(name) ? [] : [index],
-      ),
-    );
-    const leaving = { from: this.#names.indexOf(region), allowed, distances: this.#distances };
-    const found = new Map<RegionName, AccountId[]>();
-    for (const account of accounts) {
-      const to = homeAfter(leaving, this.#parts.trafficOf(account));
-      const name = to === undefined ? undefined : this.#names[to];
-      if (name === undefined) {
-        throw new MeridianError(
-          'ERR_OPERATION_REFUSED',
-          residency === null
-            ? 'no other region takes accounts'
-            : `no other region takes accounts that are pinned to ${residency}`,
-        );
-      }
-      const there = found.get(name) ?? [];
-      there.push(account);
-      found.set(name, there);
-    }
-    return found;
   }
 
   async #perform(wanted: Wanted): Promise<void> {

@@ -159,7 +159,7 @@ type Facts =
 function factsOf(cluster: Cluster): Required<Pick<Engine, Facts>> {
   return {
     accountFacts: (accounts) => accountFacts(cluster, accounts),
-    accountsInGroups: (groups, limit) => accountsInGroups(cluster, groups, limit),
+    accountsInGroups: (groups, part) => accountsInGroups(cluster, groups, part),
     rangeFacts: () => rangeFacts(cluster),
     schemaFacts: (desired, statements) => schemaFacts(cluster, desired, statements),
     applicationCredentials: () => ({

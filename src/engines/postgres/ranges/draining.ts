@@ -46,16 +46,16 @@ export async function restoreGroups(cluster: Cluster, groups: readonly GroupName
   cluster.services.onRoutes();
 }
 
-/** Some of the accounts that are in ranges of these groups, in the order of their names. */
+/** As Engine.accountsInGroups. */
 export async function accountsInGroups(
   cluster: Cluster,
   groups: readonly GroupName[],
-  limit: number,
+  { after, limit }: { readonly after: AccountId; readonly limit: number },
 ): Promise<readonly AccountId[]> {
   const { rows } = await onPrimary(cluster, (client) =>
     client.query<{ id: string }>(
-      'SELECT id FROM meridian.account WHERE range = ANY ($1) ORDER BY id LIMIT $2',
-      [heldBy(cluster, groups), limit],
+      'SELECT id FROM meridian.account WHERE range = ANY ($1) AND id > $2 ORDER BY id LIMIT $3',
+      [heldBy(cluster, groups), after, limit],
     ),
   );
   return rows.map(({ id }) => id);
