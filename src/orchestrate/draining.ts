@@ -11,12 +11,8 @@ import type { DesiredState, Engine, Wanted } from '../engines/engine.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { isMeridianError, MeridianError, messageOf } from '../kernel/errors.ts';
 import type { Log } from '../kernel/log.ts';
-import {
-  roundTripMs,
-  type LatencyMatrix,
-  type Region,
-  type RegionName,
-} from '../topology/region.ts';
+import { distancesBetween, type Distances } from '../placement/preference.ts';
+import type { LatencyMatrix, Region, RegionName } from '../topology/region.ts';
 import { residencyOf, type ResidencyName } from '../topology/residency.ts';
 import { emptyGroups, type EmptyingParts } from './emptying.ts';
 
@@ -55,18 +51,14 @@ interface Listener {
 export class Draining {
   readonly #parts: DrainingParts;
   readonly #names: readonly RegionName[];
-  readonly #distances: readonly (readonly number[])[];
+  readonly #distances: Distances;
   readonly #drains = new Map<RegionName, Drain>();
   #closed = false;
 
   constructor(parts: DrainingParts) {
     this.#parts = parts;
     this.#names = parts.regions.map(({ name }) => name);
-    this.#distances = parts.regions.map((from) =>
-      parts.regions.map((to) =>
-        from === to ? 0 : roundTripMs(parts.latency, placeOf(from), placeOf(to)),
-      ),
-    );
+    this.#distances = distancesBetween(parts.regions, parts.latency);
   }
 
   /** Goes on with what an earlier life has begun. */
@@ -289,8 +281,4 @@ function progressOf({ doneAccounts, totalAccounts }: Drain, what: string): Opera
 
 function asFailure(error: unknown): MeridianError {
   return isMeridianError(error) ? error : new MeridianError('ERR_INTERNAL', messageOf(error));
-}
-
-function placeOf({ name, zones }: Region): { region: string; zone: string } {
-  return { region: name, zone: zones[0] ?? '' };
 }

@@ -18,14 +18,15 @@ import { explainHome } from '../placement/explain.ts';
 import type { RehomingOptions } from '../placement/rehoming-mode.ts';
 import { planRehoming, type Move } from '../placement/rehoming-plan.ts';
 import type { AccountFacts as PlacedAccount } from '../placement/rehoming.ts';
-import type { Distances } from '../placement/preference.ts';
+import { distancesBetween, type Distances } from '../placement/preference.ts';
 import type { GroupSpec } from '../topology/node.ts';
-import { roundTripMs, type LatencyMatrix, type Region } from '../topology/region.ts';
+import type { LatencyMatrix, Region } from '../topology/region.ts';
 import { residencyOf, type ResidencyName } from '../topology/residency.ts';
 import type { TrafficByHome } from '../topology/declared.ts';
 import type { AccountId } from '../topology/routing.ts';
 import { Balancing } from './balancing.ts';
 import { AccountTraffic, type Remembered } from './account-traffic.ts';
+import { goingTogether } from './going-together.ts';
 import type { SingleOperation } from './operation-plan.ts';
 
 export interface RehomingParts {
@@ -75,9 +76,7 @@ export class Rehoming {
       cycles: options.policy.dwellCycles + 1,
     };
     this.#traffic = new AccountTraffic(shape, options.accountsMax);
-    this.#distances = regions.map((from) =>
-      regions.map((to) => (from === to ? 0 : roundTripMs(latency, placeOf(from), placeOf(to)))),
-    );
+    this.#distances = distancesBetween(regions, latency);
   }
 
   /** `fresh`: what was counted belongs to data that is gone. */
@@ -263,7 +262,7 @@ export class Rehoming {
     if (await this.#unwellNow()) return;
     const pinnedTo = ({ account }: Move<AccountId>): ResidencyName | null =>
       this.#residencyOf(homes.get(account)?.group ?? '');
-    for (const { to, residency, moves: all } of byTarget(moves, pinnedTo)) {
+    for (const { to, residency, moves: all } of goingTogether(moves, pinnedTo)) {
       for (let first = 0; first < all.length && !this.#closed; first += ACCOUNTS_PER_OPERATION) {
         const some = all.slice(first, first + ACCOUNTS_PER_OPERATION);
         for (const { account } of some) this.#traffic.moved(account, interval);
@@ -378,30 +377,4 @@ export class Rehoming {
         log.warn('the traffic of accounts was not kept', { error });
       });
   }
-}
-
-function placeOf({ name, zones }: Region): { region: string; zone: string } {
-  return { region: name, zone: zones[0] ?? '' };
-}
-
-interface Together {
-  readonly to: number;
-  readonly residency: ResidencyName | null;
-  readonly moves: Move<AccountId>[];
-}
-
-function byTarget(
-  moves: readonly Move<AccountId>[],
-  pinnedTo: (move: Move<AccountId>) => ResidencyName | null,
-): readonly Together[] {
-  const targets = new Map<string, Together>();
-  for (const move of moves) {
-    const { to } = move;
-    const residency = pinnedTo(move);
-    const key = `${String(to)} ${residency ?? ''}`;
-    const there = targets.get(key) ?? { to, residency, moves: [] };
-    there.moves.push(move);
-    targets.set(key, there);
-  }
-  return [...targets.values()];
 }

@@ -1,7 +1,14 @@
 /** Which home a pattern of traffic would like, and how surely. Pure arithmetic on accesses by client region. */
+import { regionPair, type LatencyMatrix, type Region } from '../topology/region.ts';
 
 /** `[client region][home region]`, in ms; of a region to itself 0. */
 export type Distances = readonly (readonly number[])[];
+
+export function distancesBetween(regions: readonly Region[], latency: LatencyMatrix): Distances {
+  return regions.map(({ name: a }) =>
+    regions.map(({ name: b }) => (a === b ? 0 : (latency.betweenRegionsMs[regionPair(a, b)] ?? 0))),
+  );
+}
 
 export interface Preference {
   readonly home: number;

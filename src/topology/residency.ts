@@ -1,5 +1,4 @@
 /** Where data may be, for accounts that are pinned. Pure. */
-import type { GroupSpec } from './node.ts';
 import type { RegionName } from './region.ts';
 
 /** "eu-only" */
@@ -12,6 +11,8 @@ export interface Residency {
 }
 
 /** Of accounts in the group; null: they are pinned to none. */
-export function residencyOf(group: Pick<GroupSpec, 'residency'> | undefined): ResidencyName | null {
+export function residencyOf(
+  group: { readonly residency?: ResidencyName | undefined } | undefined,
+): ResidencyName | null {
   return group?.residency ?? null;
 }
