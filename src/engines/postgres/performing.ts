@@ -72,6 +72,7 @@ export async function performAction(
     case 'subscribe-globals':
       return subscribeGlobals(cluster, { group: action.group, primaryGroup: desired.primaryGroup });
     case 'move-range':
+      notUsed(on.transfers, action.range);
       checkResidency(cluster, action.range, {
         from: cluster.register.placeOf(action.range) ?? action.to,
         to: action.to,
@@ -101,6 +102,16 @@ export async function performAction(
     default:
       return unreachable(action);
   }
+}
+
+/** Its accounts would have nowhere to go on to, or back. */
+function notUsed(transfers: Transfers, range: string): void {
+  if (!transfers.running(range)) return;
+  throw new MeridianError(
+    'ERR_OPERATION_REFUSED',
+    `accounts are on their way from or to ${range}: it is moved when they have arrived`,
+    { remedy: 'Move it then; `meridian status` shows how far they are.' },
+  );
 }
 
 /**

@@ -133,7 +133,9 @@ export class TransferRun {
     const groupOf = (range: RangeName): string | undefined => register.placeOf(range);
     const groups = new Set(carriers.flatMap((carrier) => groupOf(carrier) ?? []));
     for (const group of groups) {
-      if (this.#receiving.has(group)) continue;
+      // One and the same for all of them, unless it has gone to another group since.
+      const known = this.#receiving.get(group);
+      if (known !== undefined && groupOf(known) === group) continue;
       this.#receiving.set(group, await emptiestOf(cluster, register.declaredIn(group)));
     }
     return {

@@ -7,7 +7,7 @@ import { MeridianError } from '../../../kernel/errors.ts';
 import type { RangeName } from '../../../topology/routing.ts';
 import type { PerformOptions, WantedTransfer } from '../../engine.ts';
 import type { ObservedTransfer } from '../../snapshot.ts';
-import type { StoredTransfer } from '../places.ts';
+import type { StoredTransfer, TransferGoal } from '../places.ts';
 import { accountsIn } from './homes.ts';
 import { checkResidency } from './pinned.ts';
 import { settledHomes } from './settled-homes.ts';
@@ -48,11 +48,20 @@ export class Transfers {
     if (goal.kind === 'rehome' && cluster.register.draining.includes(goal.to)) {
       throw refused(`${goal.to} is to go: nothing is put there any more`);
     }
+    const moving = rangesOf(goal).find((range) => cluster.register.moves[range] !== undefined);
+    if (moving !== undefined) throw refused(`${moving} is being moved`);
     this.#lastNumber += 1;
     const number = String(this.#lastNumber);
-    await cluster.register.keepTransfer(number, stored);
     const run = new TransferRun(this.#on, number, stored);
     run.watch(options);
+    // Before anybody else has a turn: what it needs is not moved away from now on.
+    this.#runs.set(number, run);
+    try {
+      await cluster.register.keepTransfer(number, stored);
+    } catch (error) {
+      this.#runs.delete(number);
+      throw error;
+    }
     await this.#run(run);
     return 'done';
   }
@@ -168,6 +177,12 @@ export class Transfers {
     }
     return { goal: { kind, from }, accounts, carriers: [] };
   }
+}
+
+/** Which must stay where they are: accounts are carried within a group. */
+function rangesOf(goal: TransferGoal): readonly RangeName[] {
+  if (goal.kind === 'rehome') return [];
+  return goal.kind === 'merge' ? [goal.from, goal.into] : [goal.from];
 }
 
 function refused(message: string): MeridianError {
