@@ -155,29 +155,34 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'move-continued',
-    story: 'The new leader has the subscription, too: the copy goes on where it was.',
+    story:
+      'What was copied before a leader changed is there: the next attempt follows from then on.',
     changes: [
       {
-        file: 'engines/postgres/ranges/move-machine.js',
-        from: "copying: row('copying', { done: 'catching-up', failed: 'clearing' })",
-        to: "copying: row('copying', { done: 'catching-up', failed: 'catching-up' })",
+        file: 'engines/postgres/ranges/move-effects.js',
+        from: 'await subscribe(moving);',
+        to: 'await subscribe(moving); moving.copied = true;',
       },
       {
-        file: 'engines/postgres/ranges/move-machine.js',
-        from: "'catching-up': row('catching-up', { done: 'closing', failed: 'clearing' })",
-        to: "'catching-up': row('catching-up', { done: 'closing', failed: 'catching-up' })",
+        file: 'engines/postgres/ranges/move-effects.js',
+        from: 'await removeFromTarget(moving);',
+        to: 'await (moving.copied && !moving.cancelled ? unsubscribe(moving) : removeFromTarget(moving));',
       },
-      // The guards behind it: the supervisor's, whenever it goes on,
       {
-        file: 'engines/postgres/ranges/moving.js',
-        from: 'if (epochsOf(moving) === moving.epochs)',
-        to: 'if (moving.epochs !== undefined)',
+        file: 'engines/postgres/ranges/move-effects.js',
+        from: 'await prepareTarget(moving);',
+        to: 'if (!moving.copied) await prepareTarget(moving);',
       },
-      // and that of the transaction that opens the range.
       {
-        file: 'engines/postgres/schema-move.js',
-        from: 'IF v_epoch IS DISTINCT FROM p_group_epoch THEN',
-        to: 'IF false THEN',
+        file: 'engines/postgres/ranges/target.js',
+        from: 'copy_data = true',
+        to: "copy_data = ${moving.copied ? 'false' : 'true'}",
+      },
+      // The guard behind it: a table that has rows must not arrive without any.
+      {
+        file: 'engines/postgres/ranges/target.js',
+        from: 'if (missing.length === 0)',
+        to: 'if (missing.length >= 0)',
       },
     ],
     layouts: BOTH,
