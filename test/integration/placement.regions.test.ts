@@ -144,10 +144,14 @@ describe('a region that is added', () => {
     );
   });
 
-  test('and is not taken out, neither by a plan nor by a start', async () => {
+  test('and is not taken out by a start: it is drained before', async () => {
     const without = resolved(TWO);
-    const { refusals } = await planOf(without);
-    assert.match(refusals[0]?.what ?? '', /^ap-south has accounts/);
+    const { refusals, steps } = await planOf(without);
+    assert.deepEqual(refusals, []);
+    assert.deepEqual(
+      steps.map(({ kind }) => kind),
+      ['drain-region', 'remove-region'],
+    );
     await assert.rejects(cluster.restart(keysOf(without)), { code: 'ERR_ENGINE_UNSUPPORTED' });
     await cluster.restart(keysOf(resolved(THREE)));
     const client = await cluster.connect('us-east');
