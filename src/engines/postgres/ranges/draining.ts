@@ -67,6 +67,9 @@ export async function accountsInGroups(
  * @throws ERR_OPERATION_REFUSED with the first thing that is in the way
  */
 export async function retireGroups(cluster: Cluster, groups: readonly GroupName[]): Promise<void> {
+  // First: what was begun before they were to go may bring something behind the looks that follow. Afterwards nothing
+  // that comes there is begun any more.
+  nothingUnderWay(cluster, groups);
   const held = heldBy(cluster, groups);
   const foreign = held.find(
     (range) =>
@@ -76,12 +79,16 @@ export async function retireGroups(cluster: Cluster, groups: readonly GroupName[
   await notInDoubt(cluster, groups);
   await noAccounts(cluster, held);
   for (const group of groups) await noRows(cluster, group);
-  // Last, and in one go with what is written: what begins after this sees that they are to go.
-  const { transfers, moves, draining } = cluster.register;
+  // And last, in one go with what is written: they may be restored meanwhile.
+  nothingUnderWay(cluster, groups);
+  await cluster.register.setDrained(groups);
+}
+
+function nothingUnderWay({ register }: Cluster, groups: readonly GroupName[]): void {
+  const { transfers, moves, draining } = register;
   if (Object.keys(transfers).length > 0) throw inTheWay('accounts are on their way');
   if (Object.keys(moves).length > 0) throw inTheWay('ranges are on their way');
   if (groups.some((group) => !draining.includes(group))) throw inTheWay('they are not to go');
-  await cluster.register.setDrained(groups);
 }
 
 /** Nobody waits for what one of them has decided, and they for nobody. */
