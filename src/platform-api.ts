@@ -22,6 +22,11 @@ export interface StartOptions {
   readonly clock?: Clock;
   /** Left out: the platform keeps the configuration that it was started with. */
   readonly reload?: Reload<ResolvedConfig>;
+  /**
+   * Told as soon as there may be processes what ends all of them at once, for a start that does not stop in time.
+   * `Platform.kill` takes its place.
+   */
+  readonly onKillable?: (kill: () => void) => void;
   /** Aborted: the start stops what it has started and rejects with ERR_ABORTED. */
   readonly signal?: AbortSignal;
 }

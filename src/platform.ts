@@ -61,17 +61,12 @@ export async function startPlatform(
   });
   const signal = options.signal ?? new AbortController().signal;
   const declared: Start = {
-    config,
+    ...{ config, clock, signal, fail, log: options.log, reload: options.reload },
     desired: desiredState(config, await readMigrations(config.migrationsDirectory)),
     adapter: adapterFor(config.engine.adapter),
-    clock,
     random: systemRandom,
-    log: options.log,
     scope: new Scope(),
-    signal,
     startedAtMs: clock.now(),
-    fail,
-    reload: options.reload,
     begin: (line) => {
       if (signal.aborted) throw new MeridianError('ERR_ABORTED', 'the start was interrupted');
       options.onProgress(line);
@@ -79,6 +74,9 @@ export async function startPlatform(
   };
   try {
     const ground = await prepareGround(declared, options.fresh);
+    options.onKillable?.(() => {
+      ground.host.kill(databaseNodes(declared.desired));
+    });
     const stored = ground.installation.engineStore.read();
     const desired = declared.adapter.asStored?.(stored, declared.desired) ?? declared.desired;
     const start = { ...declared, desired };
@@ -107,7 +105,7 @@ export async function startPlatform(
       kill: () => {
         data.chaos.abandon();
         data.engine.kill();
-        ground.host.killExcept(databaseNodes(start.desired));
+        ground.host.kill(databaseNodes(start.desired));
       },
     };
   } catch (error) {

@@ -43,7 +43,7 @@ export async function strike(
   // Nobody's ears are stopped: the clients are the app servers, and no relay stands before them.
   const stage = await stageOn(
     { platform, config, observer, placed: [] },
-    { clock: systemClock, recorder, servers, movable: [], signal: how.signal },
+    { clock: systemClock, recorder, servers, ...{ movable: [], pinned: [] }, signal: how.signal },
   );
   const groups = Object.values(observer.control.view.groups);
   const plan = planFaults({

@@ -166,9 +166,13 @@ async function startUp({
 }: Life): Promise<Platform | undefined> {
   const { io, clock } = services;
   const progress = options.json ? io.stderr : io.stdout;
+  let forget: () => void = () => {};
   try {
     return await services.startPlatform(config, {
       fresh: options.fresh,
+      onKillable: (kill) => {
+        forget = stop.onForce(kill);
+      },
       log: createFileLog({
         file: `${logsDirectory(config)}/supervisor.log`,
         level: config.log.level,
@@ -184,6 +188,8 @@ async function startUp({
   } catch (error) {
     if (stop.signal.aborted && isMeridianError(error, 'ERR_ABORTED')) return undefined;
     throw error;
+  } finally {
+    forget();
   }
 }
 

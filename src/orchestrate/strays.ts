@@ -18,8 +18,8 @@ interface Recorded extends ProcessIdentity {
 const GRACE_MS = 2_000;
 
 export interface RecordedHost extends Host {
-  /** SIGKILL to all that runs, but for these names. */
-  killExcept(names: ReadonlySet<string>): void;
+  /** Ends all that runs at once: these database servers by SIGQUIT, so that nothing of them stays behind. */
+  kill(databaseServers: ReadonlySet<string>): void;
 }
 
 /** A host that writes down what it starts. */
@@ -44,8 +44,16 @@ export function recordedHost(host: Host, file: string): RecordedHost {
       }
       return process;
     },
-    killExcept: (names) => {
-      for (const process of running) if (!names.has(process.name)) process.signalGroup('SIGKILL');
+    kill: (databaseServers) => {
+      for (const process of running) {
+        if (!databaseServers.has(process.name)) {
+          process.signalGroup('SIGKILL');
+          continue;
+        }
+        process.signal('SIGQUIT');
+        // One that stands still would not hear of it.
+        process.signal('SIGCONT');
+      }
     },
   };
 }

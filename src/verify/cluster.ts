@@ -23,6 +23,7 @@ import type { Platform, StartPlatform } from '../platform-api.ts';
 import { gatewayDoor, libraryDoor, type Door } from './doors.ts';
 import { startFeedRelay, type FeedRelay } from './feed-relay.ts';
 import { SKEW_MAX_MS } from './nemesis/moves/building.ts';
+import type { FaultKind } from './nemesis/steps.ts';
 import type { Geography, VerifyOptions } from './options.ts';
 import { MIGRATIONS, TABLES } from './schema.ts';
 import type { RegionDoors } from './workloads/workload.ts';
@@ -52,10 +53,14 @@ export interface ClusterStart {
   readonly clock: Clock;
   readonly log: Log;
   readonly onProgress: (line: string) => void;
+  /** Called with what ends every process at once, as soon as there may be one. */
+  readonly onRunning?: (kill: () => void) => void;
   readonly signal: AbortSignal;
 }
 
 const CONNECTIONS_PER_NODE_MAX = 4;
+const RESIDENCY = 'local';
+const RANGE_FAULTS: ReadonlySet<FaultKind> = new Set(['move', 'split', 'merge', 'rehome']);
 
 /** One that servers of an unprivileged account may enter too. */
 export async function clusterFolder(wanted: string | undefined): Promise<string> {
@@ -73,6 +78,7 @@ export function declarationOf(
     regions: Object.fromEntries(geography.regions.map(({ name, ...region }) => [name, region])),
     primaryRegion: geography.primaryRegion,
     survive: options.layout,
+    residency: residencyFor({ options, geography }),
     rangesPerRegion: 2,
     latency: options.scale === 0 ? 'off' : { scale: options.scale },
     // A server's clock may be moved from one end of what is injected to the other.
@@ -88,6 +94,20 @@ export function declarationOf(
   return matrix === undefined
     ? resolved
     : { ...resolved, latency: { ...resolved.latency, matrix } };
+}
+
+/**
+ * The last region, where what moves is verified. With region survival it would have to be three of them, and
+ * outside there is nobody.
+ */
+function residencyFor({
+  options: { faults, layout },
+  geography: { regions },
+}: Pick<ClusterStart, 'options' | 'geography'>): Record<string, string[]> {
+  const last = regions.at(-1);
+  const moves = faults.some((kind) => RANGE_FAULTS.has(kind));
+  if (layout !== 'zone' || regions.length < 2 || last === undefined || !moves) return {};
+  return { [RESIDENCY]: [last.name] };
 }
 
 export async function startCluster(start: ClusterStart): Promise<VerifyCluster> {
@@ -111,6 +131,7 @@ async function build(start: ClusterStart, scope: Scope): Promise<VerifyCluster> 
   const config = declarationOf(start, appProgram);
   const platform = await start.startPlatform(config, {
     ...{ fresh: true, log, onProgress, clock, signal },
+    ...(start.onRunning === undefined ? {} : { onKillable: start.onRunning }),
   });
   scope.push('platform', () => platform.stop());
   const joinAs = joining(platform, scope);

@@ -119,6 +119,27 @@ export interface AccountHomes {
   readonly told: string;
 }
 
+/** Accounts that are pinned, and what was seen of them on servers where nothing of them may be. */
+export interface Residents {
+  readonly residency: string;
+  /** Those whose servers are all where the accounts may be. */
+  readonly groups: readonly string[];
+  readonly accounts: readonly string[];
+  /** Servers outside that were looked at when all was over. */
+  readonly servers: readonly string[];
+  /** Of servers outside that answered under load. */
+  readonly looks: number;
+  readonly strays: readonly Stray[];
+}
+
+/** A server outside of an account's residency that had rows of it. */
+export interface Stray {
+  readonly account: string;
+  readonly node: string;
+  /** When it was first seen. */
+  readonly atMs: number;
+}
+
 /**
  * Read on every copy after the load has ended and everything was healed. What is missing here was not
  * there: an account without rows, a register never written, an empty list, a transfer never applied.
@@ -146,6 +167,8 @@ export interface History {
   /** Of the time under load. */
   readonly tenures: readonly Tenure[];
   readonly final: FinalState;
+  /** Absent: no account is pinned. */
+  readonly residents?: Residents | undefined;
   /** Money that the accounts were opened with, all together. */
   readonly openedWith: number;
   /** The same by account, where it was kept: then each final balance is explained, not their sum alone. */
@@ -173,5 +196,7 @@ export interface Checker {
   readonly name: string;
   /** What it promises, in one sentence for the report. */
   readonly claims: string;
+  /** Whether there is anything to check; left out: there always is. */
+  readonly applies?: (history: History) => boolean;
   check(history: History): Verdict;
 }

@@ -18,7 +18,9 @@ export function judge(
   { faults }: { readonly faults: boolean },
 ): Judgement {
   if (!complete) return { checkers: CHECKERS, verdicts: [], uncovered: [] };
-  const verdicts = CHECKERS.map((checker) => checker.check(history));
+  const verdicts = CHECKERS.filter(({ applies }) => applies?.(history) ?? true).map((checker) =>
+    checker.check(history),
+  );
   const uncovered = coverageFaults(history, verdicts, { faults });
   return { checkers: CHECKERS, verdicts, uncovered };
 }

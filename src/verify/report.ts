@@ -115,14 +115,14 @@ function verdictLines(
     .map(([what, count]) => `${String(count)} ${what}`)
     .join(', ');
   const mark = violations.length === 0 ? 'ok    ' : 'BROKEN';
-  const shown = violations.slice(0, VIOLATIONS_SHOWN).flatMap(({ what, operations }) => [
-    `  ${what}`,
-    ...how
-      .format(operations)
-      .trimEnd()
-      .split('\n')
-      .map((line) => `    ${line}`),
-  ]);
+  const shown = violations
+    .slice(0, VIOLATIONS_SHOWN)
+    .flatMap(({ what, operations }) => [
+      `  ${what}`,
+      ...(operations.length === 0 ? [] : how.format(operations).trimEnd().split('\n')).map(
+        (line) => `    ${line}`,
+      ),
+    ]);
   const more = violations.length - VIOLATIONS_SHOWN;
   return [
     `${mark} ${checker}: ${claims} (${looked})`,

@@ -22,6 +22,7 @@ import { streamOf } from './seed.ts';
 import { serversOf, type Servers } from './servers.ts';
 import { settle } from './settle.ts';
 import { runLoad } from './workloads/load.ts';
+import { lastLook, pinnedOf, watchStrays, type Pinned } from './strays.ts';
 import { watchTenures } from './tenures.ts';
 import { WORKLOADS } from './workloads/registry.ts';
 import type { Account, LoadClient } from './workloads/workload.ts';
@@ -63,6 +64,7 @@ interface Running {
   readonly servers: Servers;
   readonly recorder: Recorder;
   readonly accounts: Readonly<Record<string, readonly Account[]>>;
+  readonly pinned: Pinned | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -88,9 +90,11 @@ export async function runVerification(options: VerifyOptions, services: RunServi
   try {
     const servers = await serversOf(cluster.platform, cluster.config.dataDirectory);
     const accounts = await openAll(cluster, options);
+    const pinned = pinnedOf(cluster.observer.control.view, Object.values(accounts).flat());
     const recorder = new Recorder(clock);
     return await verifyOn({
-      ...{ options, services, cluster, servers, recorder, accounts, signal: either.signal },
+      ...{ options, services, cluster, servers, recorder, accounts, pinned },
+      signal: either.signal,
     });
   } catch (error) {
     if (broken.signal.aborted) throw broken.signal.reason as Error;
@@ -108,13 +112,14 @@ async function openAll(
     accounts[workload.name] = await openAccounts(cluster.observer, workload, {
       regions,
       together: faults.includes('move'),
+      residency: cluster.config.residencies[0],
     });
   }
   return accounts;
 }
 
 async function verifyOn(running: Running): Promise<Ran> {
-  const { options, services, cluster, recorder, accounts, signal } = running;
+  const { options, services, cluster, recorder, accounts, pinned, signal } = running;
   const { clock, onProgress } = services;
   const planned = planOf(running);
   if (planned.length > 0)
@@ -125,19 +130,20 @@ async function verifyOn(running: Running): Promise<Ran> {
   const stage = await stageOn(cluster, {
     ...{ clock, recorder, servers: running.servers },
     signal: striking.signal,
-    // What is promised of several accounts is promised of those that stay together.
-    movable: ['registers', 'inserts'].flatMap((name) => (accounts[name] ?? []).map(({ id }) => id)),
+    movable: movableOf(accounts).filter((id) => pinned?.accounts.includes(id) !== true),
+    pinned: pinned?.accounts ?? [],
   });
   const loaded = await strike(running, { stage, planned, over, loading });
   signal.throwIfAborted();
   onProgress('waiting until everything has recovered');
   const missing = await settle(() => statusOf(cluster), { clock, signal });
   onProgress('reading what is there');
-  const { final, unread } = await finalOf(running);
+  const { final, residents, unread } = await finalOf(running, loaded.residents);
   const history: History = {
     operations: recorder.operations(),
     injected: stage.injections.list(),
     tenures: loaded.tenures,
+    residents,
     final: final ?? NOTHING,
     ...opening(accounts),
   };
@@ -158,7 +164,7 @@ async function strike(
     readonly over: AbortController;
     readonly loading: AbortController;
   },
-): Promise<Pick<Ran, 'load' | 'played'> & Pick<History, 'tenures'>> {
+): Promise<Pick<Ran, 'load' | 'played'> & Pick<History, 'tenures' | 'residents'>> {
   const { options, services, cluster, recorder, signal } = running;
   const { clock, onProgress } = services;
   const { stage, over, loading } = parts;
@@ -172,12 +178,7 @@ async function strike(
   const onMove = ({ lanes, name }: PlannedMove): void => {
     onProgress(`${stamp(recorder.nowMs() - fromMs)} ${lanes[0] ?? ''}: ${name}`);
   };
-  const watching = watchTenures({
-    ...{ clock, servers: running.servers, nowMs: () => recorder.nowMs(), signal: loadable.signal },
-    nodes: Object.values(stage.scene().view.groups).flatMap(({ nodes }) =>
-      nodes.filter(({ kind }) => kind === 'voter').map(({ name }) => name),
-    ),
-  });
+  const watching = watchAll(running, stage, loadable.signal);
   const playing = playPlan(stage, parts.planned, { pace: BRISK, onMove });
   try {
     await watched(running, stage);
@@ -188,13 +189,29 @@ async function strike(
     await clock.sleep(AFTERWARDS_MS, signal);
     const untilMs = recorder.nowMs();
     loading.abort();
-    return { played, load: { fromMs, untilMs }, tenures: await watching };
+    return { played, load: { fromMs, untilMs }, ...(await watching) };
   } finally {
     over.abort();
     loading.abort();
     // Interrupted, what is in flight ends with the clients that are about to be closed.
     if (!signal.aborted) await Promise.all([load, playing, watching]);
   }
+}
+
+/** What the servers say of themselves, until the signal fires. */
+async function watchAll(
+  { services, servers, recorder, pinned }: Running,
+  stage: Stage,
+  signal: AbortSignal,
+): Promise<Pick<History, 'tenures' | 'residents'>> {
+  const watch = { clock: services.clock, servers, nowMs: () => recorder.nowMs(), signal };
+  const nodes = Object.values(stage.scene().view.groups).flatMap((group) => group.nodes);
+  const voters = nodes.filter(({ kind }) => kind === 'voter').map(({ name }) => name);
+  const [tenures, residents] = await Promise.all([
+    watchTenures({ ...watch, nodes: voters }),
+    pinned === undefined ? undefined : watchStrays(watch, pinned),
+  ]);
+  return { tenures, residents };
 }
 
 function planOf({ options, cluster }: Running): readonly PlannedMove[] {
@@ -206,6 +223,13 @@ function planOf({ options, cluster }: Running): readonly PlannedMove[] {
     durationMs: options.seconds * 1_000,
     nonVoters: groups.some(({ nodes }) => nodes.some(({ kind }) => kind === 'non-voter')),
   });
+}
+
+/** What is promised of several accounts is promised of those that stay together. */
+function movableOf(accounts: Running['accounts']): readonly string[] {
+  return WORKLOADS.filter(({ movable }) => movable === true).flatMap(({ name }) =>
+    (accounts[name] ?? []).map(({ id }) => id),
+  );
 }
 
 function clientsOf({ options, services, cluster, recorder, accounts }: Running): LoadClient[] {
@@ -255,24 +279,21 @@ async function statusOf({ platform, observer }: VerifyCluster): ReturnType<typeo
 }
 
 /** A cluster whose data cannot be read, with everything healed, has not recovered. */
-async function finalOf({
-  cluster,
-  servers,
-  recorder,
-  accounts,
-  services,
-  signal,
-}: Running): Promise<{
-  readonly final?: History['final'];
-  readonly unread: readonly string[];
-}> {
+async function finalOf(
+  { cluster, servers, recorder, accounts, pinned, services, signal }: Running,
+  seen: History['residents'],
+): Promise<{ readonly unread: readonly string[] } & Partial<Pick<History, 'final' | 'residents'>>> {
   const { observer } = cluster;
   try {
     const final = await readFinalState({
       ...{ db: observer, view: observer.control.view, servers, recorder, accounts },
       clock: services.clock,
     });
-    return { final, unread: [] };
+    const residents =
+      pinned === undefined || seen === undefined
+        ? undefined
+        : await lastLook({ servers, nowMs: () => recorder.nowMs() }, pinned, seen);
+    return { final, residents, unread: [] };
   } catch (error) {
     signal.throwIfAborted();
     if (!isMeridianError(error)) throw error;

@@ -2,24 +2,11 @@
  * Who would serve which range, as the servers themselves say, all the while: each is asked several times a
  * second, over a connection of its own, by the rule that lets strong transactions in. What is seen in a row
  * at the same epochs is one tenure.
- *
- * A server that does not answer is asked again later: nothing is concluded from silence.
  */
-import type pg from 'pg';
-import type { Clock } from '../kernel/clock.ts';
 import type { Tenure } from './history.ts';
-import type { Servers } from './servers.ts';
-
-export interface TenureWatch {
-  readonly nodes: readonly string[];
-  readonly servers: Servers;
-  readonly clock: Clock;
-  readonly nowMs: () => number;
-  readonly signal: AbortSignal;
-}
+import { watchServers, type Watch } from './servers.ts';
 
 const INTERVAL_MS = 250;
-const AGAIN_MS = 1_000;
 
 interface Served {
   readonly group: string;
@@ -55,37 +42,12 @@ const SERVED_SQL = `
 const TOLD_SQL = `SELECT current_setting('meridian_verify.served')::jsonb AS served`;
 
 /** Until the signal fires. Resolves with what was seen. */
-export async function watchTenures(watch: TenureWatch): Promise<readonly Tenure[]> {
+export async function watchTenures(watch: Watch): Promise<readonly Tenure[]> {
   const tenures = new Map<string, Tenure>();
-  await Promise.all(watch.nodes.map((node) => watchNode(watch, node, tenures)));
-  return [...tenures.values()];
-}
-
-async function watchNode(
-  watch: TenureWatch,
-  node: string,
-  tenures: Map<string, Tenure>,
-): Promise<void> {
-  const { servers, clock, signal } = watch;
-  while (!signal.aborted) {
-    try {
-      await servers.use(node, (client) => look(watch, { node, client }, tenures));
-    } catch {
-      // Down, or silent for longer than a statement may take.
-      await clock.sleep(AGAIN_MS, signal).catch(() => {});
-    }
-  }
-}
-
-async function look(
-  { clock, nowMs, signal }: TenureWatch,
-  { node, client }: { readonly node: string; readonly client: pg.Client },
-  tenures: Map<string, Tenure>,
-): Promise<void> {
-  while (!signal.aborted) {
-    const fromMs = nowMs();
+  await watchServers(watch, INTERVAL_MS, async (node, client) => {
+    const fromMs = watch.nowMs();
     await client.query(SERVED_SQL);
-    const last = { fromMs, untilMs: nowMs() };
+    const last = { fromMs, untilMs: watch.nowMs() };
     const { rows } = await client.query<{ served: readonly Served[] }>(TOLD_SQL);
     for (const row of rows[0]?.served ?? []) {
       const { group, range, group_epoch: groupEpoch, range_epoch: rangeEpoch } = row;
@@ -95,6 +57,6 @@ async function look(
         ...{ groupEpoch, rangeEpoch },
       });
     }
-    await clock.sleep(INTERVAL_MS, signal).catch(() => {});
-  }
+  });
+  return [...tenures.values()];
 }

@@ -3,17 +3,22 @@
  * to be kept is kept, and an interrupted run leaves nothing.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { present } from '../../src/kernel/assert.ts';
 import { systemClock, waitUntil } from '../../src/kernel/clock.ts';
 import { startPlatform } from '../../src/platform.ts';
 import type { Platform, StartPlatform } from '../../src/platform-api.ts';
 import type { VerifyReport } from '../../src/verify/report.ts';
 import { serversOf } from '../../src/verify/servers.ts';
+import { runningProcesses, type Running } from '../support/processes.ts';
 import { run } from '../unit/cli.rig.ts';
 
+const PROGRAM = join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.js');
 /** On a busy machine. */
 const START_MS = 90_000;
 
@@ -92,6 +97,39 @@ describe('meridian verify', () => {
     assert.match(verified.out(), /BROKEN acknowledged-writes/);
     assert.match(verified.out(), /\d+ violations?: acknowledged-writes\n$/);
     assert.match(verified.out(), /History and logs: .*lost/);
+  });
+
+  test('told twice to end while it starts, it leaves no server', async () => {
+    const args = [PROGRAM, 'verify', ...'--seconds 60 --faults none'.split(' ')];
+    const child = spawn(process.execPath, args, {
+      stdio: 'ignore',
+      env: { ...process.env, TMPDIR: cwd },
+    });
+    const ended = once(child, 'exit');
+    // Servers of another account cannot be below a folder of ours: then they are elsewhere, by another name.
+    const before = new Set((await runningProcesses()).map(({ args }) => args));
+    const servers = async (): Promise<readonly Running[]> =>
+      (await runningProcesses()).filter(
+        ({ args }) => / -D \S+\/data( |$)/.test(args) && !before.has(args),
+      );
+    const some = await waitUntil(
+      systemClock,
+      { what: 'servers', timeoutMs: START_MS },
+      async () => {
+        const all = (await servers()).filter(({ args }) => !args.includes('initdb'));
+        return all.length > 3 ? all : undefined;
+      },
+    );
+    // One that stands still does not stop in order.
+    process.kill(present(some[0], 'a server').pid, 'SIGSTOP');
+    child.kill('SIGINT');
+    // One key pressed once may come twice.
+    await systemClock.sleep(600);
+    child.kill('SIGINT');
+    assert.equal((await ended)[0], 130);
+    await waitUntil(systemClock, { what: 'no server', timeoutMs: 5_000 }, async () =>
+      (await servers()).length === 0 ? true : undefined,
+    );
   });
 
   test('interrupted, it stops in order and leaves nothing', async () => {

@@ -5,6 +5,7 @@
  * A change names the text that it replaces. When that text is gone the test fails, and the bug has to
  * be planted anew where its guard has moved to.
  */
+import type { FaultKind } from '../../src/verify/nemesis/steps.ts';
 import type { SurvivalGoal } from '../../src/topology/survival.ts';
 
 export interface PlantedBug {
@@ -19,6 +20,8 @@ export interface PlantedBug {
    * nothing: a busy machine can be as slow.
    */
   readonly staysBroken?: true;
+  /** What strikes, where everything at once would leave the bug no time; left out: everything. */
+  readonly faults?: readonly FaultKind[];
 }
 
 export interface Change {
@@ -229,6 +232,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     layouts: BOTH,
+  },
+  {
+    name: 'residency-unchecked',
+    story: 'Whoever moves a range knows where it may be: he has read the declaration.',
+    changes: [
+      {
+        file: 'engines/postgres/ranges/pinned.js',
+        from: 'if (has === gets)',
+        to: 'if (has === gets || true)',
+      },
+    ],
+    layouts: ['zone'],
+    // Once asked to leave, accounts go after half a minute or not at all.
+    faults: ['crash', 'switchover', 'rehome'],
   },
   {
     name: 'copier-fenced',

@@ -85,7 +85,9 @@ class Campaign {
     const program = await plant(bug);
     const [layout] = bug.layouts;
     for (let seed = 1; seed <= CATCH_SEEDS; seed += 1) {
-      const { found, unrecovered } = await this.#once({ run: bug.name, program, layout, seed });
+      const faults = bug.faults?.join();
+      const asked = { run: bug.name, program, layout, seed, faults };
+      const { found, unrecovered } = await this.#once(asked);
       if (found !== undefined || (bug.staysBroken === true && unrecovered.length > 0)) return;
     }
     console.log(`${bug.name}: NOT CAUGHT in ${String(CATCH_SEEDS)} seeds`);
@@ -98,8 +100,9 @@ class Campaign {
     readonly program: string;
     readonly layout: SurvivalGoal;
     readonly seed: number;
+    readonly faults?: string | undefined;
   }): Promise<Result> {
-    const { run, program, layout, seed } = asked;
+    const { run, program, layout, seed, faults = 'all' } = asked;
     const seconds = this.#seconds;
     const same = (one: Result): boolean =>
       one.run === run && one.layout === layout && one.seed === seed && one.seconds === seconds;
@@ -107,7 +110,7 @@ class Campaign {
     if (before !== undefined) return before;
     this.#signal.throwIfAborted();
     const signal = this.#signal;
-    const told = await runVerification({ program, layout, seed, seconds, faults: 'all', signal });
+    const told = await runVerification({ program, layout, seed, seconds, faults, signal });
     const result: Result = {
       ...{ run, layout, seed, seconds, found: caughtBy(told), ...countsOf(told) },
       atUtc: new Date().toISOString(),

@@ -169,6 +169,30 @@ describe('without traffic', () => {
     await up.code;
   });
 
+  test('a second Ctrl-C ends a start at once that does not stop', async () => {
+    const events: string[] = [];
+    let release = (): void => {};
+    const up = run(['up'], {
+      cwd: folder,
+      startPlatform: (_config, { onKillable, onProgress }) => {
+        onKillable?.(() => events.push('kill'));
+        onProgress('starting');
+        return new Promise((_resolve, reject) => {
+          release = () => {
+            reject(new MeridianError('ERR_ABORTED', 'the start was interrupted'));
+          };
+        });
+      },
+    });
+    await up.sees('starting');
+    up.interrupt();
+    await new Promise((resolve) => setTimeout(resolve, 450));
+    up.interrupt();
+    assert.deepEqual([events, up.exits], [['kill'], [130]]);
+    release();
+    assert.equal(await up.code, 130);
+  });
+
   test('writes the log below the data directory', async () => {
     const platform = paperPlatform();
     const up = run(['up', '--for', '1ms'], { cwd: folder, startPlatform: platform.start });

@@ -27,7 +27,10 @@ const wanted = (over: Partial<PlanFor> = {}): PlanFor => ({
   ...over,
 });
 
+const PINNED = { name: 'ap-south-pinned-1', homeRegion: 'ap-south', residency: 'pinned' };
+
 const anyPlan = fc.record({
+  groups: fc.constantFrom(groups, [PINNED, ...groups]),
   seed: fc.nat(),
   durationMs: fc.integer({ min: 2_000, max: 300_000 }),
   faults: fc.subarray([...FAULT_KINDS], { minLength: 1 }),
@@ -79,6 +82,18 @@ describe('planFaults', () => {
         }
       }),
     );
+  });
+
+  test('nothing arrives in a group of a residency, and what is pinned is asked to leave first', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const plan = planFaults(wanted({ seed, groups: [PINNED, ...groups] }));
+      assert.ok(plan.some(({ lanes }) => lanes[0] === PINNED.name));
+      const aimed = plan.flatMap(({ steps }) => steps).filter((step) => step.do === 'begin-move');
+      const groupsOf = aimed.map(({ group, into }) => group ?? into);
+      assert.ok(!groupsOf.includes(PINNED.name), `seed ${seed}`);
+      const [begun] = plan.find(({ lanes }) => lanes[0] === 'ranges')?.steps ?? [];
+      assert.ok(begun?.do === 'begin-rehome' && begun.pinned === true, `seed ${seed}`);
+    }
   });
 
   test('nothing lasts long, nothing is left, and clocks stay within what is allowed', () => {

@@ -9,6 +9,7 @@ import { linearizableRegisters } from './linearizable-registers.ts';
 import { listAppend } from './list-append.ts';
 import { money } from './money.ts';
 import { ownership } from './ownership.ts';
+import { residency } from './residency.ts';
 import { sessionReads } from './session-reads.ts';
 import { staleness } from './staleness.ts';
 import { tokens } from './tokens.ts';
@@ -25,5 +26,6 @@ export const CHECKERS: readonly Checker[] = [
   tokens,
   staleness,
   ownership,
+  residency,
   copies,
 ];

@@ -6,6 +6,8 @@
  */
 import { present } from '../../kernel/assert.ts';
 import type { Random } from '../../kernel/random.ts';
+import { residencyOf } from '../../topology/residency.ts';
+import type { RoutedGroup } from '../../topology/routing.ts';
 import type { SurvivalGoal } from '../../topology/survival.ts';
 import { between, streamOf } from '../seed.ts';
 import { MOVES, moveOf, RANGE_MOVES } from './moves.ts';
@@ -19,7 +21,7 @@ export interface PlanFor {
   readonly durationMs: number;
   readonly faults: readonly FaultKind[];
   readonly layout: SurvivalGoal;
-  readonly groups: readonly { readonly name: string; readonly homeRegion: string }[];
+  readonly groups: readonly Pick<RoutedGroup, 'name' | 'homeRegion' | 'residency'>[];
   readonly nonVoters: boolean;
 }
 
@@ -53,11 +55,13 @@ export function planFaults(wanted: PlanFor): readonly PlannedMove[] {
 function planRanges(wanted: PlanFor): readonly PlannedMove[] {
   const random = streamOf(wanted.seed, 'ranges');
   const cards = RANGE_MOVES.filter((move) => fits(move, wanted));
+  // Nothing but what is pinned to a residency goes into its groups.
+  const groups = wanted.groups.filter((group) => residencyOf(group) === null);
   const moves: PlannedMove[] = [];
   let deck: MoveKind[] = [];
   for (let atMs = FIRST_MS + random.below(GAP_MAX_MS); cards.length > 0;) {
-    if (deck.length === 0) deck = shuffled(cards, random);
-    const group = present(wanted.groups[random.below(wanted.groups.length)], 'a group');
+    if (deck.length === 0) deck = refusedFirst(shuffled(cards, random));
+    const group = present(groups[random.below(groups.length)], 'a group');
     const aim = { group: group.name, region: group.homeRegion, random };
     const planned = moveOf(present(deck.shift(), 'a card'), aim);
     const untilMs = atMs + guessMs(planned.steps);
@@ -66,6 +70,12 @@ function planRanges(wanted: PlanFor): readonly PlannedMove[] {
     atMs = untilMs + between(random, GAP_MIN_MS, GAP_MAX_MS);
   }
   return moves;
+}
+
+/** It takes no time; and if it is not refused, it should have enough. */
+function refusedFirst(deck: readonly MoveKind[]): MoveKind[] {
+  const refused = ({ needs }: MoveKind): boolean => needs === 'pinned';
+  return [...deck.filter(refused), ...deck.filter((card) => !refused(card))];
 }
 
 function planGroups(wanted: PlanFor): readonly PlannedMove[] {
@@ -80,7 +90,13 @@ function planGroups(wanted: PlanFor): readonly PlannedMove[] {
   for (;;) {
     if (deck.length === 0) deck = shuffled(cards, random);
     const group = earliest(wanted, freeAtMs);
-    const card = draw(deck, { layout: wanted.layout, freeAtMs: [...freeAtMs.values()] });
+    const takesIn = residencyOf(group) === null;
+    const { layout } = wanted;
+    const card = draw(deck, { layout, takesIn, freeAtMs: [...freeAtMs.values()] });
+    if (card === undefined) {
+      deck = [];
+      continue;
+    }
     const lanes = isShared(card, wanted.layout)
       ? [group.name, ...[...freeAtMs.keys()].filter((name) => name !== group.name)]
       : [group.name];
@@ -101,19 +117,35 @@ function isShared(card: MoveKind, layout: SurvivalGoal): boolean {
   return card.place && layout === 'region';
 }
 
-/** The first card; but one that needs all lanes waits while some would be idle for long without it. */
+/**
+ * The first card; but one that needs all lanes waits while some would be idle for long without it. Nothing
+ * arrives in a group of a residency: what is pinned there is all that may be. Undefined: none is left for it.
+ */
 function draw(
   deck: MoveKind[],
-  { layout, freeAtMs }: { readonly layout: SurvivalGoal; readonly freeAtMs: readonly number[] },
-): MoveKind {
+  {
+    layout,
+    takesIn,
+    freeAtMs,
+  }: {
+    readonly layout: SurvivalGoal;
+    readonly takesIn: boolean;
+    readonly freeAtMs: readonly number[];
+  },
+): MoveKind | undefined {
+  const suits = ({ kinds }: MoveKind): boolean => takesIn || !kinds.includes('move');
   const idleMs = Math.max(...freeAtMs) - Math.min(...freeAtMs);
-  const other = deck.findIndex((card) => !isShared(card, layout));
-  const at = idleMs > IDLE_MAX_MS && other > 0 ? other : 0;
-  return present(deck.splice(at, 1)[0], 'a card');
+  const first = deck.findIndex(suits);
+  const other = deck.findIndex((card) => suits(card) && !isShared(card, layout));
+  return deck.splice(idleMs > IDLE_MAX_MS && other > 0 ? other : first, 1)[0];
 }
 
 function fits({ kinds, needs }: MoveKind, wanted: PlanFor): boolean {
   if (needs === 'non-voter' && !wanted.nonVoters) return false;
+  if (needs === 'pinned') {
+    const pinned = wanted.groups.some((group) => residencyOf(group) !== null);
+    return pinned && kinds.every((kind) => wanted.faults.includes(kind));
+  }
   if (needs === 'zones' && wanted.layout !== 'zone') return false;
   return kinds.every((kind) => wanted.faults.includes(kind));
 }

@@ -8,7 +8,7 @@ import { rangeToMove } from './scene.ts';
 import type { Stage } from './stage.ts';
 import type { FaultKind, RangeStep } from './steps.ts';
 
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 30_000;
 /** From then on it is not waited for any more: what has not ended is told by whoever looks at the end. */
 const GIVEN_UP_MS = 120_000;
 /** Of those that are re-homed together. */
@@ -44,7 +44,11 @@ async function requestOf(stage: Stage, step: RangeStep): Promise<Asked | undefin
     }
     case 'begin-rehome': {
       const { group: to } = step;
-      const accounts = picked(stage.movable, step.pick, TOGETHER);
+      const accounts = picked(
+        step.pinned === true ? stage.pinned : stage.movable,
+        step.pick,
+        TOGETHER,
+      );
       if (accounts.length === 0) return undefined;
       const what = `re-home ${accounts.join(', ')} to ${to}`;
       return { request: { kind: 'rehome', accounts, to }, what, struck: Object.keys(view.groups) };

@@ -1,5 +1,6 @@
 /** Who plays which role right now, from the newest routing view. Pure. */
 import type { ChaosPlace, ChaosTarget } from '../../control/chaos.ts';
+import { residencyOf } from '../../topology/residency.ts';
 import type { RoutedGroup, RoutedNode, RoutingView } from '../../topology/routing.ts';
 import type { Region } from '../../topology/region.ts';
 import type { SurvivalGoal } from '../../topology/survival.ts';
@@ -56,13 +57,15 @@ export function nextInLine(scene: Scene, group: string): RoutedNode | undefined 
 
 /**
  * Which range leaves a group, and for where; or which one comes home. Accounts of a region are all in its
- * first range (accounts.ts), and those ranges are the first of all.
+ * first range (accounts.ts), and those ranges are the first of all. What is pinned stays.
  */
 export function rangeToMove(
-  { view }: Pick<Scene, 'view'>,
+  { view }: { readonly view: Pick<RoutingView, 'groups' | 'ranges'> },
   { group, into }: { readonly group?: string; readonly into?: string },
 ): { readonly range: string; readonly to: string } | undefined {
-  const groups = Object.keys(view.groups).sort();
+  const groups = Object.keys(view.groups)
+    .filter((name) => residencyOf(view.groups[name]) === null)
+    .sort();
   const moving = Object.keys(view.ranges).sort().slice(0, groups.length);
   if (into !== undefined) {
     const range = moving.find((name) => view.ranges[name]?.group !== into);

@@ -19,6 +19,8 @@ export interface Stage {
   readonly scene: () => Scene;
   /** Accounts of which nothing is promised that needs them to be with others. */
   readonly movable: readonly string[];
+  /** Like those, but to a residency. */
+  readonly pinned: readonly string[];
   readonly locate: (account: string) => Promise<AccountHome>;
   /** The load ends: no more than undoing. */
   readonly signal: AbortSignal;
@@ -34,6 +36,7 @@ export async function stageOn(
     readonly servers: Servers;
     readonly signal: AbortSignal;
     readonly movable: readonly string[];
+    readonly pinned: readonly string[];
   },
 ): Promise<Stage> {
   const { platform, config, observer, placed } = cluster;
@@ -50,7 +53,7 @@ export async function stageOn(
   return {
     ...{ platform, control, placed },
     ...{ clock: parts.clock, servers: parts.servers, signal: parts.signal },
-    movable: parts.movable,
+    ...{ movable: parts.movable, pinned: parts.pinned },
     locate: (account) => observer.locate(account, { fresh: true, timeoutMs: LOCATE_TIMEOUT_MS }),
     injections: new Injections(() => parts.recorder.nowMs()),
     scene: (): Scene => ({

@@ -38,8 +38,13 @@ export type RangeStep =
   | { readonly do: 'begin-move'; readonly group: string; readonly into?: never }
   /** A range with accounts comes from another group. */
   | { readonly do: 'begin-move'; readonly into: string; readonly group?: never }
-  /** Some accounts go to the group; `pick` says which. */
-  | { readonly do: 'begin-rehome'; readonly group: string; readonly pick: number }
+  /** Some accounts go to the group; `pick` says which. Those that are pinned must not. */
+  | {
+      readonly do: 'begin-rehome';
+      readonly group: string;
+      readonly pick: number;
+      readonly pinned?: true;
+    }
   /** An account gets a range of its own. */
   | { readonly do: 'begin-split'; readonly pick: number }
   /** One of those ranges goes into another. */
@@ -122,7 +127,7 @@ export function describeStep(step: Step): string {
     case 'end-move':
       return 'until that has ended';
     case 'begin-rehome':
-      return `accounts go to ${step.group}`;
+      return `${step.pinned === true ? 'pinned accounts' : 'accounts'} go to ${step.group}`;
     case 'begin-split':
       return 'an account is split off';
     case 'begin-merge':

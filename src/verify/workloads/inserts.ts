@@ -15,6 +15,7 @@ export const inserts: Workload = {
   name: 'inserts',
   actions: ['insert'],
   accountsPerRegion: 2,
+  movable: true,
   openedWith: 0,
   open: async () => {},
   clients: (ground) =>

@@ -30,6 +30,7 @@ export const registers: Workload = {
   name: 'registers',
   actions: ['register-read', 'register-write', 'register-swap'],
   accountsPerRegion: 3,
+  movable: true,
   openedWith: 0,
   open: async (tx, account) => {
     await tx.query('INSERT INTO register (account_id, value) VALUES ($1, NULL)', [account]);

@@ -43,6 +43,8 @@ export interface Workload {
   readonly name: string;
   readonly actions: readonly Action['kind'][];
   readonly accountsPerRegion: number;
+  /** Nothing is promised of several accounts at once: each may go elsewhere, and some are pinned. */
+  readonly movable?: boolean;
   /** Rows of a new account. */
   open(tx: Transaction, account: string): Promise<void>;
   /** Money in each new account. */

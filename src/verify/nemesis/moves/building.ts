@@ -15,8 +15,8 @@ export interface MoveKind {
   readonly kinds: readonly [FaultKind, ...FaultKind[]];
   /** Touches a place: with region survival every group has a voter there. */
   readonly place: boolean;
-  /** What must be there: non-voters, or voters in the zones of one region. */
-  readonly needs?: 'non-voter' | 'zones';
+  /** What must be there: non-voters, voters in the zones of one region, or accounts that are pinned. */
+  readonly needs?: 'non-voter' | 'zones' | 'pinned';
   steps(aim: Aim): readonly Step[];
 }
 

@@ -52,6 +52,18 @@ export const ranges: readonly MoveKind[] = [
     ],
   },
   {
+    // It must be refused, or the checkers see where they are.
+    name: 'accounts are asked to leave their residency',
+    kinds: ['rehome'],
+    place: false,
+    needs: 'pinned',
+    steps: (aim) => [
+      { do: 'begin-rehome', group: aim.group, pick: pick(aim), pinned: true },
+      ended,
+      pause(aim, 200, 1_000),
+    ],
+  },
+  {
     name: 'an account is split off',
     kinds: ['split'],
     place: false,
