@@ -13,6 +13,7 @@ import type { Scope } from './kernel/scope.ts';
 import type { Draining } from './orchestrate/draining.ts';
 import type { Gateways } from './orchestrate/gateways.ts';
 import type { Installation } from './orchestrate/installation.ts';
+import type { LogRates } from './orchestrate/log-rates.ts';
 import type { Operations } from './orchestrate/operate.ts';
 import type { Rehoming } from './orchestrate/rehoming.ts';
 import type { RollingRestart } from './orchestrate/rolling-restart.ts';
@@ -51,6 +52,7 @@ export interface Data extends Ground {
   readonly operations: Operations;
   readonly rehoming: Rehoming;
   readonly draining: Draining;
+  readonly logRates: LogRates;
   /** Set once it has started; status is asked for earlier. */
   edge?: Edge;
   /** From the beginning of the start to its end, once it has ended. */

@@ -29,6 +29,7 @@ import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
 import { Draining } from './orchestrate/draining.ts';
+import { LogRates } from './orchestrate/log-rates.ts';
 import { Operations } from './orchestrate/operate.ts';
 import { operateBy } from './orchestrate/operating.ts';
 import { openInstallation } from './orchestrate/installation.ts';
@@ -211,6 +212,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   start.begin(
     `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
   );
+  const logRates = new LogRates(await engine.observe({}), clock);
   const control = await openControl(start, { ...ground, engine, world, chaos, data: () => data });
   scope.push('control server', () => control[Symbol.asyncDispose]());
   world.attach({
@@ -218,7 +220,9 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       control.publish();
     },
   });
-  const data: Data = { ...ground, engine, control, world, chaos, operations, rehoming, draining };
+  const data: Data = {
+    ...{ ...ground, engine, control, world, chaos, operations, rehoming, draining, logRates },
+  };
   return data;
 }
 
@@ -361,10 +365,10 @@ function placementOf(
   question: PlacementQuestion,
 ): Promise<PlacementFacts> {
   const { config, desired } = start;
-  const { engine, rehoming } = data;
+  const { engine, rehoming, logRates } = data;
   const startMs = data.readyMs ?? Math.round(start.clock.now() - start.startedAtMs);
   const declared = declaredPlacement(config);
-  return placementFacts({ engine, desired, declared, rehoming, startMs }, question);
+  return placementFacts({ engine, desired, declared, rehoming, logRates, startMs }, question);
 }
 
 function metricsOf(start: Start, data: () => Data): PlatformMetrics {

@@ -36,5 +36,6 @@ export function planFrom(on: {
     },
     traffic: facts.traffic ?? undefined,
     schema: facts.schema ?? undefined,
+    logBytesPerDay: facts.logBytesPerDay ?? undefined,
   });
 }

@@ -41,8 +41,27 @@ function changeLines(plan: PlacementPlan): string[] {
     ...(steps.length === 0 ? ['  other round trips come into force'] : []),
     '',
     `Copied: ${formatBytes(copiedBytes)} between regions; ${price}.`,
+    ...replicationLines(plan),
     `Pause: it takes effect with a restart (meridian apply): ${pause}, as the last start took.`,
   ];
+}
+
+function replicationLines({ replication, cost }: PlacementPlan): string[] {
+  if (replication === null) {
+    return ['Replicated every day: known half a minute after the start.'];
+  }
+  const { beforeBytesPerDay, afterBytesPerDay, beforeAmountPerDay, afterAmountPerDay } =
+    replication;
+  const text = (bytes: number, amount: number | null): string =>
+    amount === null || cost === null
+      ? formatBytes(bytes)
+      : `${formatBytes(bytes)} (${amount.toFixed(2)} ${cost.currency})`;
+  const [before, after] = [
+    text(beforeBytesPerDay, beforeAmountPerDay),
+    text(afterBytesPerDay, afterAmountPerDay),
+  ];
+  const change = before === after ? `${before}, as now` : `${before} now, ${after} then`;
+  return [`Replicated every day, as much as was written since the start: ${change}.`];
 }
 
 export function stepText(step: PlanStep): string {

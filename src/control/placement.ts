@@ -76,6 +76,8 @@ export interface PlacementFacts {
   /** Null where nothing is counted. */
   readonly traffic: TrafficByHome | null;
   readonly schema: SchemaFacts | null;
+  /** What each group writes into its log, since the supervisor started; null: it is too early to say. */
+  readonly logBytesPerDay: Readonly<Record<string, number>> | null;
   /** How long the last start took. */
   readonly startMs: number;
   /** What could not be learnt, and why. */

@@ -37,6 +37,7 @@ describe('meridian plan', () => {
     sound = {
       ...{ declared, traffic: null, startMs: 9_000, missing: [] },
       schema: { tables: [], statements: [] },
+      logBytesPerDay: { 'us-1': 5e9, 'eu-1': 1e9 },
       ranges: groups.map(({ name, homeRegion }, at) => ({
         ...{ range: `r000${String(at + 1)}`, group: name, homeRegion, declaredIn: name },
         ...{ accounts: 3, bytes: 2e9 },
@@ -94,8 +95,17 @@ describe('meridian plan', () => {
     assert.match(out, /1\. ap begins: 5 database servers/);
     assert.match(out, /2\. copies .*: us-1\.ap, eu-1\.ap \(3\.7 GiB\)/);
     assert.match(out, /4\.00 USD/);
+    // The log of each of the two groups goes to two other regions, instead of one.
+    assert.match(out, /every day, .*: 5\.6 GiB \(6\.00 USD\) now, 11\.2 GiB \(12\.00 USD\) then\./);
     assert.match(out, /about 9(\.0)? s/);
     assert.match(out, /^ {2}ap .*100 ms → 0\.0 ms/m);
+  });
+
+  test('says when it is too early to know what is written, and passes a check', async () => {
+    facts = { ...sound, logBytesPerDay: null };
+    const { code, out } = await call('-c', 'more.mjs', '--check');
+    assert.match(out, /Replicated every day: known half a minute after the start\./);
+    assert.equal(code, 0, out);
   });
 
   test('does not pass a check with what is refused, wrong, otherwise, or not known', async () => {
