@@ -8,9 +8,7 @@ import { startAppHost } from './app/host.ts';
 import { createChaos } from './chaos/control.ts';
 import { faultHost } from './chaos/host.ts';
 import { startControlServer, type ControlServer } from './control/feed-server.ts';
-import type { PlacementFacts, PlacementQuestion } from './control/placement.ts';
 import type { StatusReport } from './control/status.ts';
-import { declaredPlacement } from './config/resolve.ts';
 import type { ResolvedConfig } from './config/resolved.ts';
 import type { DesiredState } from './engines/engine.ts';
 import { adapterFor } from './engines/registry.ts';
@@ -28,15 +26,11 @@ import { faultTargets } from './orchestrate/fault-targets.ts';
 import { startGateways, type Gateways } from './orchestrate/gateways.ts';
 import { oneMigrationAtATime } from './orchestrate/migration.ts';
 import { lettingGo } from './orchestrate/let-go.ts';
-import { Draining } from './orchestrate/draining.ts';
-import { LogRates } from './orchestrate/log-rates.ts';
 import { Operations } from './orchestrate/operate.ts';
 import { operateBy } from './orchestrate/operating.ts';
 import { openInstallation } from './orchestrate/installation.ts';
-import { placementFacts } from './orchestrate/placement-facts.ts';
 import { reloading } from './orchestrate/reloading.ts';
 import { reconcile } from './orchestrate/reconcile.ts';
-import { Rehoming } from './orchestrate/rehoming.ts';
 import { platformMetrics, type PlatformMetrics } from './orchestrate/metrics.ts';
 import { RollingRestart } from './orchestrate/rolling-restart.ts';
 import { statusReport } from './orchestrate/status.ts';
@@ -44,6 +38,7 @@ import { endStrays, forgetProcesses, recordedHost } from './orchestrate/strays.t
 import { World } from './orchestrate/world.ts';
 import type { Platform, StartOptions } from './platform-api.ts';
 import type { Data, Edge, Ground, Start } from './platform-parts.ts';
+import { placementOf, startPlacement } from './platform-placement.ts';
 import type { Locality } from './topology/region.ts';
 import { linksOver } from './wan/within-zone.ts';
 
@@ -191,28 +186,13 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
   await reconcile(engine, desired, { clock, log, signal: start.signal });
   const operations = new Operations({ engine, desired, clock, log });
   scope.push('operations', () => operations.close());
-  const rehoming = new Rehoming({
-    ...{ engine, clock, log, groups: desired.groups, regions: config.regions },
-    ...{ latency: config.latency.matrix, options: config.rehoming },
-    file: `${config.dataDirectory}/account-traffic.json`,
-    status: () => statusOf(start, data),
-    isDraining: (region) => data.draining.isDraining(region),
-    operate: (request) => operations.run(request),
-  });
-  scope.push('re-homing', () => rehoming.close());
-  const draining = new Draining({
-    ...{ engine, desired, clock, log, regions: config.regions, latency: config.latency.matrix },
-    trafficOf: (account) => rehoming.accessesOf(account),
-    operate: (request, how) => operations.run(request, how),
-  });
-  scope.push('draining', () => {
-    draining.close();
-  });
+  const placement = await startPlacement(start, { engine, operations }, () =>
+    statusOf(start, data),
+  );
   const servers = databaseNodes(desired).size;
   start.begin(
     `${String(servers)} database servers in ${String(desired.groups.length)} replication groups are up`,
   );
-  const logRates = new LogRates(await engine.observe({}), clock);
   const control = await openControl(start, { ...ground, engine, world, chaos, data: () => data });
   scope.push('control server', () => control[Symbol.asyncDispose]());
   world.attach({
@@ -220,9 +200,7 @@ async function startData(start: Start, ground: Ground): Promise<Data> {
       control.publish();
     },
   });
-  const data: Data = {
-    ...{ ...ground, engine, control, world, chaos, operations, rehoming, draining, logRates },
-  };
+  const data: Data = { ...ground, ...placement, engine, control, world, chaos, operations };
   return data;
 }
 
@@ -357,18 +335,6 @@ async function statusOf(start: Start, data: Data): Promise<StatusReport> {
     drains: data.draining.status,
     rehoming: data.rehoming.status,
   });
-}
-
-function placementOf(
-  start: Start,
-  data: Data,
-  question: PlacementQuestion,
-): Promise<PlacementFacts> {
-  const { config, desired } = start;
-  const { engine, rehoming, logRates } = data;
-  const startMs = data.readyMs ?? Math.round(start.clock.now() - start.startedAtMs);
-  const declared = declaredPlacement(config);
-  return placementFacts({ engine, desired, declared, rehoming, logRates, startMs }, question);
 }
 
 function metricsOf(start: Start, data: () => Data): PlatformMetrics {

@@ -20,10 +20,11 @@ export const RANKS: Readonly<Record<string, number>> = {
   doctor: 8,
   'platform-api.ts': 8,
   'platform-parts.ts': 8,
-  'platform.ts': 9,
+  'platform-placement.ts': 9,
   verify: 9,
-  'index.ts': 10,
-  cli: 10,
+  'platform.ts': 10,
+  'index.ts': 11,
+  cli: 11,
 };
 
 /** The part of a path under src/: its folder, or the file itself at the top. */
