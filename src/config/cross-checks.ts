@@ -103,14 +103,23 @@ function checkPrimary(config: MeridianConfig): Problem[] {
 
 /** Groups are called after both: "eu-west-eu-only-1". */
 const RESIDENCY_LENGTH_MAX = 30;
+/** What `meridian rehome --residency` takes for it. */
+const NO_RESIDENCY = 'none';
 
 /** A residency that its survival goal does not fit into would have to break one of both. */
 function checkResidencies(config: MeridianConfig): Problem[] {
   const names = Object.keys(config.regions);
+  /** "eu" and "west-a" are joined as "eu-west" and "a" are. */
+  const taken = new Set(names);
   return Object.entries(config.residency ?? {}).flatMap(([name, within]): Problem[] => {
     const path = `residency[${quote(name)}]`;
     if (!PLACE_NAME.test(name))
       return [{ path, expected: PLACE_NAME_EXPECTED, found: quote(name) }];
+    if (name === NO_RESIDENCY) {
+      return [
+        { path, expected: 'another name: it means to be pinned to nothing', found: quote(name) },
+      ];
+    }
     const problems = within.flatMap((region, index): Problem[] => {
       const at = `${path}[${String(index)}]`;
       if (!names.includes(region)) {
@@ -121,11 +130,12 @@ function checkResidencies(config: MeridianConfig): Problem[] {
         return [{ path: at, expected: 'each region once', found: `${quote(region)} again` }];
       }
       const joined = `${region}-${name}`;
-      if (joined.length > RESIDENCY_LENGTH_MAX || names.includes(joined)) {
+      if (joined.length > RESIDENCY_LENGTH_MAX || taken.has(joined)) {
         const most = String(RESIDENCY_LENGTH_MAX - 1);
-        const expected = `names of at most ${most} characters together, that no region has joined`;
+        const expected = `names of at most ${most} characters together, that no region or other residency has joined`;
         return [{ path: at, expected, found: quote(joined) }];
       }
+      taken.add(joined);
       return [];
     });
     if (config.survive === 'region' && within.length < VOTERS_PER_GROUP) {

@@ -39,6 +39,8 @@ interface Drain {
   totalAccounts: number;
   doneAccounts: number;
   drained: boolean;
+  /** Drained, or called off. */
+  ended: boolean;
   note: string;
   running: Promise<void>;
 }
@@ -96,7 +98,10 @@ export class Draining {
     const startMs = clock.monotonicMs();
     const summary = `drain ${region}`;
     onEvent?.({ kind: 'begun', summary });
-    const drain = this.#drains.get(region) ?? this.#begin(region);
+    const known = this.#drains.get(region);
+    // One that was called off, and whose restoring failed, begins anew.
+    const goesOn = known !== undefined && (known.drained || !known.ended);
+    const drain = goesOn ? known : this.#begin(region);
     let settle: () => void = () => {};
     let fail: (error: MeridianError) => void = () => {};
     const ended = new Promise<void>((resolve, reject) => {
@@ -172,11 +177,13 @@ export class Draining {
   #begin(region: RegionName): Drain {
     const drain: Drain = {
       ...{ region, groups: this.#groupsOf(region), totalAccounts: 0, doneAccounts: 0 },
-      ...{ stop: new AbortController(), listeners: new Set(), drained: false, note: '' },
-      running: Promise.resolve(),
+      ...{ stop: new AbortController(), listeners: new Set(), note: '' },
+      ...{ drained: false, ended: false, running: Promise.resolve() },
     };
     this.#drains.set(region, drain);
-    drain.running = this.#run(drain);
+    drain.running = this.#run(drain).finally(() => {
+      drain.ended = true;
+    });
     return drain;
   }
 
@@ -263,6 +270,9 @@ export class Draining {
     const { ranges } = await engine.observe({});
     for (const { name, group } of desired.ranges) {
       if (groups.includes(group) || !groups.includes(ranges[name]?.group ?? '')) continue;
+      // Nothing is put there any more: its accounts go like any others.
+      const home = desired.groups.find((one) => one.name === group)?.homeRegion ?? '';
+      if (this.isDraining(home)) continue;
       await operate({ kind: 'move', range: name, to: group });
     }
   }

@@ -48,11 +48,29 @@ export function wantedOfRange(
     case 'rehome': {
       const { kind, accounts, repin, residency = null } = request;
       const to = targetOf({ to: request.to, residency }, desired, observed);
+      if (repin === true) checkPinnedTo(residency, groupNamed(to, desired));
       return { transfers: [{ kind, accounts, to, repin }] };
     }
     case 'cancel-transfer':
       return { cancelTransfers: [request.number] };
   }
+}
+
+function groupNamed(
+  name: GroupSpec['name'],
+  { groups }: Pick<DesiredState, 'groups'>,
+): GroupSpec | undefined {
+  return groups.find((group) => group.name === name);
+}
+
+/** A group may be named, and must be of the residency that is named beside it. */
+function checkPinnedTo(residency: string | null, group: GroupSpec | undefined): void {
+  const has = residencyOf(group);
+  if (has === residency) return;
+  throw refused(
+    `${group?.name ?? ''} is of ${has ?? 'no residency'}, and not of ${residency ?? 'none'}`,
+    'Name the region with --to: the group of the residency there is found by itself.',
+  );
 }
 
 /** Of a region it goes to a group of its own residency. */
@@ -61,7 +79,7 @@ function targetOfMove(
   desired: Pick<DesiredState, 'groups'>,
   observed: ClusterSnapshot,
 ): GroupSpec['name'] {
-  const from = desired.groups.find(({ name }) => name === observed.ranges[range]?.group);
+  const from = groupNamed(observed.ranges[range]?.group ?? '', desired);
   return targetOf({ to, residency: residencyOf(from) }, desired, observed);
 }
 

@@ -80,7 +80,7 @@ async function create(
     const [first] = Object.keys(ranges)
       .filter((name) => ranges[name]?.group === home.group)
       .sort();
-    if (!together || home.range === first) return { id, region, group: home.group };
+    if (!together || home.range === first) return { id, region, group: home.group, residency };
   }
   throw new MeridianError('ERR_INTERNAL', `no account of ${region} came into its first range`);
 }

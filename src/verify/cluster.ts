@@ -23,7 +23,6 @@ import type { Platform, StartPlatform } from '../platform-api.ts';
 import { gatewayDoor, libraryDoor, type Door } from './doors.ts';
 import { startFeedRelay, type FeedRelay } from './feed-relay.ts';
 import { SKEW_MAX_MS } from './nemesis/moves/building.ts';
-import type { FaultKind } from './nemesis/steps.ts';
 import type { Geography, VerifyOptions } from './options.ts';
 import { MIGRATIONS, TABLES } from './schema.ts';
 import type { RegionDoors } from './workloads/workload.ts';
@@ -60,7 +59,6 @@ export interface ClusterStart {
 
 const CONNECTIONS_PER_NODE_MAX = 4;
 const RESIDENCY = 'local';
-const RANGE_FAULTS: ReadonlySet<FaultKind> = new Set(['move', 'split', 'merge', 'rehome']);
 
 /** One that servers of an unprivileged account may enter too. */
 export async function clusterFolder(wanted: string | undefined): Promise<string> {
@@ -97,7 +95,7 @@ export function declarationOf(
 }
 
 /**
- * The last region, where what moves is verified. With region survival it would have to be three of them, and
+ * The last region, where accounts are asked to leave it. With region survival it would have to be three of them, and
  * outside there is nobody.
  */
 function residencyFor({
@@ -105,8 +103,8 @@ function residencyFor({
   geography: { regions },
 }: Pick<ClusterStart, 'options' | 'geography'>): Record<string, string[]> {
   const last = regions.at(-1);
-  const moves = faults.some((kind) => RANGE_FAULTS.has(kind));
-  if (layout !== 'zone' || regions.length < 2 || last === undefined || !moves) return {};
+  const asked = faults.includes('rehome');
+  if (layout !== 'zone' || regions.length < 2 || last === undefined || !asked) return {};
   return { [RESIDENCY]: [last.name] };
 }
 

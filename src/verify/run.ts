@@ -90,7 +90,9 @@ export async function runVerification(options: VerifyOptions, services: RunServi
   try {
     const servers = await serversOf(cluster.platform, cluster.config.dataDirectory);
     const accounts = await openAll(cluster, options);
-    const pinned = pinnedOf(cluster.observer.control.view, Object.values(accounts).flat());
+    const { view } = cluster.observer.control;
+    const [residency] = cluster.config.residencies;
+    const pinned = pinnedOf(view, Object.values(accounts).flat(), residency);
     const recorder = new Recorder(clock);
     return await verifyOn({
       ...{ options, services, cluster, servers, recorder, accounts, pinned },

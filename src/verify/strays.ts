@@ -3,8 +3,9 @@
  * directory says: in every range that a server has, on its way, left behind, or replayed from a leader.
  */
 import type pg from 'pg';
-import type { RoutedGroup, RoutingView } from '../topology/routing.ts';
-import { residencyOf } from '../topology/residency.ts';
+import { residencyOf, type Residency } from '../topology/residency.ts';
+import type { RoutingView } from '../topology/routing.ts';
+import { KEY_TABLE } from '../engines/postgres/schema-idempotency.ts';
 import type { Residents, Stray } from './history.ts';
 import { TABLES } from './schema.ts';
 import { watchServers, type Watch } from './servers.ts';
@@ -18,24 +19,24 @@ export interface Pinned extends Pick<Residents, 'residency' | 'groups' | 'accoun
   readonly nodes: readonly string[];
 }
 
-/** Undefined: nobody is pinned. */
+/**
+ * By what was declared and asked for, not by what came of it. Undefined: nothing was declared.
+ */
 export function pinnedOf(
   { groups }: Pick<RoutingView, 'groups'>,
   accounts: readonly Account[],
+  declared: Residency | undefined,
 ): Pinned | undefined {
-  const own = Object.values(groups).filter((group) => residencyOf(group) !== null);
-  const residency = residencyOf(own[0]);
-  if (residency === null) return undefined;
-  const regionsOf = ({ nodes }: RoutedGroup): string[] => nodes.map((node) => node.locality.region);
-  const within = new Set(own.flatMap(regionsOf));
-  const names = own.map(({ name }) => name);
+  if (declared === undefined) return undefined;
+  const { name: residency, regions } = declared;
+  const all = Object.values(groups);
   return {
     residency,
-    groups: names,
-    accounts: accounts.filter(({ group }) => names.includes(group)).map(({ id }) => id),
-    nodes: Object.values(groups)
+    groups: all.filter((group) => residencyOf(group) === residency).map(({ name }) => name),
+    accounts: accounts.filter((account) => account.residency === residency).map(({ id }) => id),
+    nodes: all
       .flatMap(({ nodes }) => nodes)
-      .filter(({ locality }) => !within.has(locality.region))
+      .filter(({ locality }) => !regions.includes(locality.region))
       .map(({ name }) => name),
   };
 }
@@ -80,7 +81,8 @@ const TABLES_SQL = `
 
 async function straysOn(client: pg.Client, accounts: readonly string[]): Promise<string[]> {
   const regional = Object.entries(TABLES).filter(([, { kind }]) => kind === 'regional');
-  const tables = await client.query<{ name: string }>(TABLES_SQL, [regional.map(([name]) => name)]);
+  const names = [...regional.map(([name]) => name), KEY_TABLE];
+  const tables = await client.query<{ name: string }>(TABLES_SQL, [names]);
   if (tables.rows.length === 0) return [];
   const each = tables.rows.map(
     ({ name }) => `SELECT account_id FROM ${name} WHERE account_id = ANY ($1)`,

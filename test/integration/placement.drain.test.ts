@@ -29,6 +29,10 @@ const TWO: Partial<MeridianConfig> = {
 describe('a region that is left', () => {
   let cluster: TestPlatform;
   let epoch = 0;
+  /** Declared in the region, and moved away with an account. */
+  let left = '';
+  let emil = '';
+  let emils = 0;
   const ids = Array.from({ length: ACCOUNTS }, (_, number) => `anna-${String(number)}`);
 
   before(async () => {
@@ -106,6 +110,24 @@ describe('a region that is left', () => {
       'new accounts are put there again',
     );
     await platform.operate({ kind: 'rehome', accounts: ids, to: GOES });
+  });
+
+  test('may have made ranges, and have been left by one that is declared in it', async () => {
+    const { platform } = cluster;
+    const client = await cluster.connect(GOES);
+    const [id = ''] = ids;
+    const { range } = await client.locate(id, { fresh: true });
+    // It stays, empty, when its account has gone.
+    await platform.operate({ kind: 'split', range, accounts: [id] });
+    assert.match((await client.locate(id, { fresh: true })).range, /^s/);
+    const other = ['r0002', 'r0005'].find((name) => name !== range) ?? '';
+    await until(async () => {
+      emil = `emil-${String((emils += 1))}`;
+      await openPurse(client, { region: GOES, id: emil, coins: 3 });
+      return (await client.locate(emil)).range === other;
+    }, 'an account is opened in the other range');
+    await platform.operate({ kind: 'move', range: other, to: 'us-east-1' });
+    left = other;
   });
 
   test('is drained while it is used, by clients with old routes too, over a death', async () => {
@@ -187,7 +209,7 @@ describe('a region that is left', () => {
     const status = await cluster.platform.status();
     assert.deepEqual(
       Object.fromEntries(status.groups.map(({ name, ranges }) => [name, [...ranges].sort()])),
-      { 'us-east-1': ['r0001', 'r0004'], 'ap-south-1': ['r0003', 'r0006'] },
+      { 'us-east-1': ['r0001', 'r0004', left].sort(), 'ap-south-1': ['r0003', 'r0006'] },
     );
     assert.deepEqual(status.drains, []);
     const files = await readdir(join(cluster.config.dataDirectory, 'nodes'));
@@ -203,9 +225,14 @@ describe('a region that is left', () => {
       assert.deepEqual(kept, [], name);
     }
     const { steps, restarts, drift } = await planOf(cluster.config);
-    assert.deepEqual({ steps, restarts, drift }, { steps: [], restarts: false, drift: [] });
+    assert.deepEqual({ steps, restarts }, { steps: [], restarts: false });
+    assert.deepEqual(
+      drift.map(({ what }) => what),
+      [`${left} was split off, and is not declared`],
+    );
     const client = await cluster.connect('us-east');
     assert.equal(await coinsOf(client, 'bert'), 7);
+    assert.equal(await coinsOf(client, emil), 3);
     assert.equal(typeof (await coinsOf(client, ids[0] ?? '')), 'number');
   });
 

@@ -11,6 +11,7 @@ import {
   type TestClient,
   type TestPlatform,
 } from '../support/cluster.ts';
+import { until } from '../support/bank.ts';
 import { coinsOf, openPurse } from '../support/transfers.ts';
 
 const PINNED = 'eu-west-eu-only-1';
@@ -143,6 +144,35 @@ describe('accounts that are pinned to a residency', () => {
     for (const account of ['anna', 'bert']) {
       assert.deepEqual(await regionsWith(account), ['eu-west']);
     }
+  });
+
+  test('are left alone by what was asked for before they were pinned', async () => {
+    for (const id of ['cleo', 'dora']) await openPurse(client, { region: 'eu-west', id, coins: 4 });
+    const { platform } = cluster;
+    await assert.rejects(
+      platform.operate({
+        ...{ kind: 'rehome', accounts: ['cleo'], to: 'eu-west-1' },
+        ...{ residency: 'eu-only', repin: true },
+      }),
+      {
+        code: 'ERR_OPERATION_REFUSED',
+        message: /eu-west-1 is of no residency, and not of eu-only/,
+      },
+    );
+    // Both are begun while she is pinned to nothing, and one waits for the other.
+    const pinning = platform.operate({
+      ...{ kind: 'rehome', accounts: ['cleo'], to: 'eu-west' },
+      ...{ residency: 'eu-only', repin: true },
+    });
+    await until(async () => (await platform.status()).transfers.length === 1, 'her turn has come');
+    await assert.rejects(
+      platform.operate({ kind: 'rehome', accounts: ['cleo', 'dora'], to: 'us-east' }),
+      { code: 'ERR_OPERATION_REFUSED', message: /cleo is pinned to eu-only/ },
+    );
+    await pinning;
+    assert.equal((await platform.explain('cleo')).residency, 'eu-only');
+    assert.deepEqual(await regionsWith('cleo'), ['eu-west']);
+    assert.equal(await coinsOf(client, 'cleo'), 4);
   });
 
   test('are let go by a word of their own', async () => {

@@ -79,7 +79,22 @@ const refused: readonly (readonly [string, unknown, string, RegExp])[] = [
     'a residency whose groups would be called like those of a region',
     change({ regions: { ...good.regions, 'eu-west-eu': {} }, residency: { eu: ['eu-west'] } }),
     'residency["eu"][0]',
-    /that no region has joined, found "eu-west-eu"/,
+    /that no region or other residency has joined, found "eu-west-eu"/,
+  ],
+  [
+    'residencies whose groups would be called alike',
+    change({
+      regions: { ...good.regions, eu: {} },
+      residency: { 'west-a': ['eu'], a: ['eu-west'] },
+    }),
+    'residency["a"][0]',
+    /that no region or other residency has joined, found "eu-west-a"/,
+  ],
+  [
+    'a residency that is called like none',
+    change({ residency: { none: ['eu-west'] } }),
+    'residency["none"]',
+    /it means to be pinned to nothing/,
   ],
   [
     'a residency that its survival goal does not fit into',

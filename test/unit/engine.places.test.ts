@@ -7,6 +7,9 @@ import {
   asStored,
   type StoredCluster,
 } from '../../src/engines/postgres/places.ts';
+import type { Cluster } from '../../src/engines/postgres/cluster.ts';
+import { restoreGroups } from '../../src/engines/postgres/ranges/draining.ts';
+import { RangeRegister } from '../../src/engines/postgres/ranges/register.ts';
 import { leftOut, withoutGroup, withoutNode } from '../../src/engines/postgres/left-out.ts';
 import { desiredState, type Declaration } from '../../src/orchestrate/desired.ts';
 import type { DesiredState } from '../../src/engines/engine.ts';
@@ -26,6 +29,9 @@ const declared = (change: Partial<Declaration> = {}): DesiredState =>
     },
     { database: [], regional: [] },
   );
+
+/** A region that was drained. */
+const GONE = { draining: ['eu-west-1'], drained: ['eu-west-1'] };
 
 const storedOf = (desired: DesiredState, settled = true): StoredCluster => ({
   groups: Object.fromEntries(
@@ -218,6 +224,68 @@ describe('where data is', () => {
     );
     const names = asStored(forgotten, declared()).ranges.map(({ name }) => name);
     assert.deepEqual(names, ['r0001', 'r0010', 'r0011']);
+  });
+
+  test('a range that is on its way from or to a group that is left out', () => {
+    const stored = { ...storedOf(declared()), ...GONE };
+    const regions = REGIONS.filter(({ name }) => name !== 'eu-west');
+    const two = asStored(stored, declared({ regions }));
+    checkPlaces(stored, two);
+    for (const move of [
+      { from: 'eu-west-1', to: 'us-east-1' },
+      { from: 'us-east-1', to: 'eu-west-1' },
+    ]) {
+      assert.throws(
+        () => {
+          checkPlaces({ ...stored, moves: { s0001: move } }, two);
+        },
+        { code: 'ERR_ENGINE_UNSUPPORTED', message: /s0001 is on its way from/ },
+      );
+    }
+  });
+
+  test('ranges that no declaration knows are prepared where they are, if that group stays', () => {
+    const stored = {
+      ...storedOf(declared()),
+      ...GONE,
+      ranges: { r0001: 'us-east-1', r0002: 'us-east-1', r0003: 'ap-south-1', s0001: 'eu-west-1' },
+      ...{ movedFrom: { r0002: 'eu-west-1' }, madeRanges: ['s0001'] },
+    };
+    const two = declared({ regions: REGIONS.filter(({ name }) => name !== 'eu-west') });
+    const register = new RangeRegister({ read: () => stored, write: () => Promise.resolve() });
+    const named = asStored(stored, two);
+    register.declare(named.ranges);
+    const placed = register.placed(named, () => false).ranges;
+    assert.deepEqual(
+      placed.map(({ name, group }) => `${name} in ${group}`),
+      // r0002 came from the group that goes; s0001 is empty, and goes with it.
+      ['r0001 in us-east-1', 'r0003 in ap-south-1', 'r0002 in us-east-1'],
+    );
+    const orphans = placed.filter(({ name }) => register.isOrphan(name, two));
+    assert.deepEqual(
+      orphans.map(({ name }) => name),
+      ['r0002'],
+    );
+    assert.deepEqual(
+      register.placed(named, (range) => range === 'r0002').ranges.map(({ name }) => name),
+      ['r0001', 'r0003'],
+    );
+  });
+
+  test('whoever dies while a region is restored that was not to go leaves it as it was', async () => {
+    let stored: StoredCluster = { ...storedOf(declared()), draining: ['ap-south-1'] };
+    const register = new RangeRegister({
+      read: () => stored,
+      write: (change) => {
+        stored = { ...stored, ...change };
+        return Promise.resolve();
+      },
+    });
+    const closed = { register, groups: new Map() } as unknown as Cluster;
+    await assert.rejects(restoreGroups(closed, ['eu-west-1', 'ap-south-1']), {
+      code: 'ERR_ENGINE_UNAVAILABLE',
+    });
+    assert.deepEqual(stored.draining, ['ap-south-1']);
   });
 
   test('a range that was moved is declared where it came from', () => {

@@ -70,15 +70,16 @@ describe('servers outside a residency', () => {
 
   test('are those in other regions, of whichever group', () => {
     const accounts = [
-      { id: 'anna', region: 'eu', group: 'eu-eu-only-1' },
+      { id: 'anna', region: 'eu', group: 'eu-eu-only-1', residency: 'eu-only' },
+      // It was asked for, and did not come there.
+      { id: 'bert', region: 'eu', group: 'eu-1', residency: 'eu-only' },
       { id: 'carl', region: 'eu', group: 'eu-1' },
     ];
-    assert.deepEqual(pinnedOf(view, accounts), {
-      ...{ residency: 'eu-only', groups: ['eu-eu-only-1'], accounts: ['anna'] },
+    assert.deepEqual(pinnedOf(view, accounts, { name: 'eu-only', regions: ['eu'] }), {
+      ...{ residency: 'eu-only', groups: ['eu-eu-only-1'], accounts: ['anna', 'bert'] },
       nodes: ['us-1.0', 'us-1.1', 'eu-1.2'],
     });
-    const none = { groups: { 'us-1': group('us-1', ['us']) } };
-    assert.equal(pinnedOf(none, accounts), undefined);
+    assert.equal(pinnedOf(view, accounts, undefined), undefined);
   });
 
   test('are sent other ranges than those that are pinned', () => {

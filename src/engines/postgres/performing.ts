@@ -193,7 +193,7 @@ async function migrateRange(on: Performing, range: string, group: string): Promi
     );
     const row = present(rows[0], `the row of ${range}`);
     const origins = row.origins === '' ? undefined : row.origins;
-    const made = cluster.register.isMade(range) ? true : undefined;
+    const made = cluster.register.isOrphan(range, desired) ? true : undefined;
     ranges.set(range, { group, epoch: Number(row.epoch), origins, made });
   });
 }

@@ -83,7 +83,8 @@ export type TransferGoal =
   | { readonly kind: 'split'; readonly from: RangeName }
   /** Everything, into another range of the same group; the empty one goes. */
   | { readonly kind: 'merge'; readonly from: RangeName; readonly into: RangeName }
-  | { readonly kind: 'rehome'; readonly to: GroupName };
+  /** `repin`: to another residency, or to none. */
+  | { readonly kind: 'rehome'; readonly to: GroupName; readonly repin?: boolean };
 
 /**
  * The declaration as earlier starts have carried it out: ranges have the names, and single copies are in the
@@ -176,6 +177,11 @@ export function checkPlaces(
     }
     checkNodes(group, spec);
   }
+  const groups = new Set(desired.groups.map(({ name }) => name));
+  for (const [range, { from, to }] of Object.entries(stored.moves ?? {})) {
+    if (groups.has(from) && groups.has(to)) continue;
+    throw stillMoving(range, { from, to });
+  }
   const { primaryGroup, ranges = {}, movedFrom = {} } = stored;
   if (primaryGroup !== undefined && primaryGroup !== desired.primaryGroup) {
     throw refused(`the global tables would move from ${primaryGroup} to ${desired.primaryGroup}`);
@@ -234,6 +240,17 @@ function stillDraining(group: GroupName): MeridianError {
     {
       remedy:
         'Start with its region declared, which goes on draining it; leave the region out when `meridian status` says that it is drained.',
+    },
+  );
+}
+
+function stillMoving(range: RangeName, { from, to }: StoredMove): MeridianError {
+  return new MeridianError(
+    'ERR_ENGINE_UNSUPPORTED',
+    `${range} is on its way from ${from} to ${to}, and one of both would be left out`,
+    {
+      remedy:
+        'Start with its region declared, which ends the move; leave the region out when `meridian status` shows no move.',
     },
   );
 }

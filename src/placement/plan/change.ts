@@ -118,14 +118,14 @@ function refusalsOf({ before, after }: Change): Refusal[] {
   return refusals;
 }
 
-/** Accounts that are pinned need a group of their residency, before and after. */
+/** Accounts that are pinned need a group of their residency, as long as there is its region. */
 function pinnedRefusals(before: DeclaredPlacement, after: DeclaredPlacement): Refusal[] {
   const has = layoutGroups(after);
   const regions = new Set(after.regions.map(({ name }) => name));
   return missingIn(layoutGroups(before), has).flatMap((group): Refusal[] => {
     const residency = residencyOf(group);
-    const another = has.some((one) => residencyOf(one) === residency);
-    if (residency === null || (!regions.has(group.homeRegion) && another)) return [];
+    // A region that goes is drained first, which is refused while anything is pinned there.
+    if (residency === null || !regions.has(group.homeRegion)) return [];
     return [
       {
         what: `${group.name} may have accounts that are pinned to ${residency}, and would be left out`,

@@ -10,6 +10,8 @@ export interface Account {
   readonly id: string;
   readonly region: string;
   readonly group: string;
+  /** It was asked for with it. */
+  readonly residency?: string | undefined;
 }
 
 /** Doors of one region. */

@@ -33,8 +33,11 @@ export async function drainGroups(cluster: Cluster, groups: readonly GroupName[]
 
 /** New accounts are taken again. */
 export async function restoreGroups(cluster: Cluster, groups: readonly GroupName[]): Promise<void> {
-  // Not the other way round: nobody takes them for empty while accounts may come.
-  await cluster.register.setDraining(groups, true);
+  // Not the other way round: nobody takes them for empty while accounts may come. Those that were not to go are
+  // left as they are: whoever dies here must not leave behind that they are.
+  const { draining } = cluster.register;
+  const going = groups.filter((group) => draining.includes(group));
+  await cluster.register.setDraining(going, true);
   await onPrimary(cluster, (client, primary) =>
     quorumCommit(cluster, primary, {
       client,
@@ -71,9 +74,9 @@ export async function retireGroups(cluster: Cluster, groups: readonly GroupName[
   // that comes there is begun any more.
   nothingUnderWay(cluster, groups);
   const held = heldBy(cluster, groups);
+  const { register } = cluster;
   const foreign = held.find(
-    (range) =>
-      !cluster.register.isMade(range) && !groups.includes(cluster.register.homeOf(range) ?? ''),
+    (range) => !register.isMade(range) && !register.draining.includes(register.homeOf(range) ?? ''),
   );
   if (foreign !== undefined) throw inTheWay(`${foreign} is there, and is declared elsewhere`);
   await notInDoubt(cluster, groups);

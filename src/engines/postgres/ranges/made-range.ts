@@ -41,6 +41,8 @@ export async function makeRange(
       files: regional.regionalMigrations,
       services: cluster.services,
     });
+    // Before anything is refused: whoever turns round now removes it, if nothing is in it.
+    await emptied(client, range);
     const [made, other] = [await appliedIn(client, range), await appliedIn(client, like)];
     if (JSON.stringify(made) !== JSON.stringify(other)) {
       throw new MeridianError(
@@ -49,7 +51,6 @@ export async function makeRange(
         { remedy: 'Apply what is pending with `meridian migrate`, or restart the platform.' },
       );
     }
-    await emptied(client, range);
     const { rows } = await client.query<{ epoch: string; origins: string }>(
       'SELECT epoch, origins FROM meridian.range WHERE name = $1',
       [range],

@@ -53,6 +53,12 @@ export class Moves {
     return 'done';
   }
 
+  /** As `move`, whoever has begun it: one of an earlier life goes on by itself. */
+  async arrive(range: string, to: string): Promise<void> {
+    const underWay = this.#moves.get(range)?.to === to ? this.#running.get(range) : undefined;
+    await (underWay ?? this.move(range, to, {}));
+  }
+
   /** Resolves when the range is where it was before, for good. */
   async cancel(range: string): Promise<'done' | 'already-done'> {
     const move = this.#moves.get(range);

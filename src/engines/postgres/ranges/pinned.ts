@@ -2,6 +2,7 @@
 import { MeridianError } from '../../../kernel/errors.ts';
 import { residencyOf } from '../../../topology/residency.ts';
 import type { GroupName } from '../../../topology/position.ts';
+import type { AccountId, RangeName } from '../../../topology/routing.ts';
 import type { Cluster } from '../cluster.ts';
 
 /**
@@ -25,4 +26,20 @@ export function checkResidency(
         'Accounts stay where they are pinned to, or are pinned anew: meridian rehome --residency says to what (none: to nothing).',
     },
   );
+}
+
+/**
+ * Of accounts, by the range that they are in.
+ *
+ * @throws as checkResidency
+ */
+export function checkResidencies(
+  cluster: Cluster,
+  homes: ReadonlyMap<RangeName, readonly AccountId[]>,
+  to: GroupName,
+): void {
+  for (const [range, [account = '']] of homes) {
+    const from = cluster.register.placeOf(range);
+    if (from !== undefined) checkResidency(cluster, account, { from, to });
+  }
 }

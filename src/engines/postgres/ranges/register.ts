@@ -67,19 +67,23 @@ export class RangeRegister {
   }
 
   /**
-   * With ranges where they were moved to since they were declared, and those that were made since; but for
-   * those that somebody is about to make.
+   * With ranges where they were moved to since they were declared, and those that no declaration knows: made
+   * since, or declared in a group that goes. But for those that somebody is about to make; and empty ones of
+   * a group that goes are forgotten with it.
    */
   placed(desired: DesiredState, beingMade: (range: RangeName) => boolean): DesiredState {
-    const made = this.made.flatMap((name) => {
+    const declared = new Set(desired.ranges.map(({ name }) => name));
+    const groups = new Set(desired.groups.map(({ name }) => name));
+    const others = this.known.flatMap((name) => {
       const group = this.placeOf(name);
-      return group === undefined || beingMade(name) ? [] : [{ name, group }];
+      if (declared.has(name) || group === undefined || !groups.has(group)) return [];
+      return beingMade(name) ? [] : [{ name, group }];
     });
     return {
       ...desired,
       ranges: [
         ...desired.ranges.map(({ name, group }) => ({ name, group: this.placeOf(name) ?? group })),
-        ...made,
+        ...others,
       ],
     };
   }
@@ -96,6 +100,11 @@ export class RangeRegister {
 
   isMade(range: RangeName): boolean {
     return this.made.includes(range);
+  }
+
+  /** No declaration knows it, or will: it was made, or its group goes. */
+  isOrphan(range: RangeName, { groups }: Pick<DesiredState, 'groups'>): boolean {
+    return this.isMade(range) || !groups.some(({ name }) => name === this.homeOf(range));
   }
 
   /** Those of a group that new accounts are put into, in the order of their names. */

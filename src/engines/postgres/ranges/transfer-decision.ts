@@ -23,7 +23,7 @@ export interface TransferPicture {
   readonly groupOf: (range: RangeName) => GroupName | undefined;
   /** Made for this transfer. */
   readonly carriers: readonly RangeName[];
-  /** Those whose accounts can't be put beside others: they stay what they are. */
+  /** Those whose accounts can't be put beside others, or that can't be removed: they stay what they are. */
   readonly kept: ReadonlySet<RangeName>;
   /** The range of a group that takes those who come; undefined: it has none of its own. */
   readonly receiving: (group: GroupName) => RangeName | undefined;
@@ -66,7 +66,12 @@ function split(picture: TransferPicture, from: RangeName): TransferAct {
   }
   if (picture.groupOf(carrier) === undefined) return END;
   if (!picture.cancelled) return carry(picture, from, carrier) ?? END;
-  return carry(picture, carrier, from) ?? { kind: 'remove', range: carrier };
+  return carry(picture, carrier, from) ?? removal(picture, carrier) ?? END;
+}
+
+/** One that has rows of which nobody knows whose they are stays. */
+function removal({ kept }: TransferPicture, range: RangeName): TransferAct | undefined {
+  return kept.has(range) ? undefined : { kind: 'remove', range };
 }
 
 function merge(
@@ -85,7 +90,11 @@ function rehome(picture: TransferPicture, to: GroupName): TransferAct {
     const group = picture.groupOf(carrier);
     if (group === undefined) continue;
     const held = picture.accounts.get(carrier) ?? [];
-    if (held.length === 0) return { kind: 'remove', range: carrier };
+    if (held.length === 0) {
+      const removed = removal(picture, carrier);
+      if (removed !== undefined) return removed;
+      continue;
+    }
     if (group !== to && !picture.cancelled) return { kind: 'move', range: carrier, to };
     const into = picture.receiving(group);
     if (into === undefined || picture.kept.has(carrier)) continue;

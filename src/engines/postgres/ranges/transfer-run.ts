@@ -19,6 +19,7 @@ import { carryAccounts } from './carrying.ts';
 import { emptiestOf, rewriteHomes } from './homes.ts';
 import { makeRange, removeMadeRange } from './made-range.ts';
 import type { Moves } from './moves.ts';
+import { checkResidencies } from './pinned.ts';
 import { settledHomes } from './settled-homes.ts';
 import { arrived, nextAct, type TransferAct, type TransferPicture } from './transfer-decision.ts';
 
@@ -91,7 +92,7 @@ export class TransferRun {
   async cancel(): Promise<void> {
     if (this.#stored.cancelled === true) return;
     this.#stored = { ...this.#stored, cancelled: true };
-    await this.#keep();
+    await this.#store();
   }
 
   /** Rejects with the reason when the accounts are not where they were to go. */
@@ -130,6 +131,11 @@ export class TransferRun {
     const { register } = cluster;
     const { goal, carriers, accounts, cancelled = false } = this.#stored;
     const homes = await settledHomes(cluster, accounts);
+    // Others had their turn since it was asked for: some may have been pinned.
+    if (goal.kind === 'rehome' && goal.repin !== true && !cancelled) {
+      const leaving = [...homes].filter(([range]) => !carriers.includes(range));
+      checkResidencies(cluster, new Map(leaving), goal.to);
+    }
     const groupOf = (range: RangeName): string | undefined => register.placeOf(range);
     const groups = new Set(carriers.flatMap((carrier) => groupOf(carrier) ?? []));
     for (const group of groups) {
@@ -164,11 +170,28 @@ export class TransferRun {
         await this.#rest();
         return;
       case 'move':
-        await moves.move(act.range, act.to, {});
+        await moves.arrive(act.range, act.to);
         return;
       case 'remove':
-        await moves.inTurn(() => removeMadeRange(this.#on, act.range));
+        await moves.inTurn(() => this.#remove(act.range));
     }
+  }
+
+  async #remove(range: RangeName): Promise<void> {
+    try {
+      await removeMadeRange(this.#on, range);
+    } catch (error) {
+      // It would be refused for ever, and whoever waits for this transfer would wait as long.
+      const made = this.#stored.goal.kind !== 'merge';
+      if (!made || !isMeridianError(error, 'ERR_OPERATION_REFUSED')) throw error;
+      this.#keep(range, error);
+    }
+  }
+
+  #keep(range: RangeName, { message: reason }: MeridianError): void {
+    this.#kept.add(range);
+    const { log } = this.#on.cluster.services;
+    log.warn('a range that was made for a transfer stays', { range, reason });
   }
 
   /**
@@ -218,10 +241,7 @@ export class TransferRun {
       // Beside others they cannot be: the range that carried them stays, as it is.
       const kept = this.#stored.goal.kind === 'rehome' && this.#stored.carriers.includes(from);
       if (!kept || !isMeridianError(error, 'ERR_OPERATION_REFUSED')) throw error;
-      this.#kept.add(from);
-      cluster.services.log.warn('accounts stay in a range of their own', {
-        ...{ range: from, reason: error.message },
-      });
+      this.#keep(from, error);
       return;
     }
     await rewriteHomes(cluster, { from, into, accounts });
@@ -267,7 +287,7 @@ export class TransferRun {
     );
   }
 
-  #keep(): Promise<void> {
+  #store(): Promise<void> {
     return this.#on.cluster.register.keepTransfer(this.number, this.#stored);
   }
 }

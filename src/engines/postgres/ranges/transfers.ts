@@ -9,7 +9,7 @@ import type { PerformOptions, WantedTransfer } from '../../engine.ts';
 import type { ObservedTransfer } from '../../snapshot.ts';
 import type { StoredTransfer, TransferGoal } from '../places.ts';
 import { accountsIn } from './homes.ts';
-import { checkResidency } from './pinned.ts';
+import { checkResidencies } from './pinned.ts';
 import { settledHomes } from './settled-homes.ts';
 import { TransferRun, type TransferOn } from './transfer-run.ts';
 
@@ -83,14 +83,13 @@ export class Transfers {
   resume(): void {
     const { cluster, ranges } = this.#on;
     if (this.#resumed) return;
-    const { made, transfers } = cluster.register;
-    const declared = [...cluster.groups.keys()].flatMap((group) =>
-      cluster.register.declaredIn(group),
-    );
-    // One that was named, and not made yet, is prepared like the others.
+    const { register } = cluster;
+    const declared = [...cluster.groups.keys()].flatMap((group) => register.declaredIn(group));
+    // One that was named, and not made yet, is prepared like the others; nothing is in one of a group that goes.
+    const made = register.made.filter((range) => cluster.groups.has(register.placeOf(range) ?? ''));
     if (![...declared, ...made].every((range) => ranges.has(range))) return;
     this.#resumed = true;
-    for (const [number, stored] of Object.entries(transfers)) {
+    for (const [number, stored] of Object.entries(register.transfers)) {
       if (this.#runs.has(number)) continue;
       const run = new TransferRun(this.#on, number, stored);
       this.#run(run).catch((error: unknown) => {
@@ -161,12 +160,10 @@ export class Transfers {
     }
     if (wanted.kind === 'rehome') {
       const { kind, to, repin = false } = wanted;
-      for (const [range, there] of repin ? [] : homes) {
-        const from = register.placeOf(range);
-        if (from !== undefined) checkResidency(cluster, there[0] ?? '', { from, to });
-      }
+      if (!repin) checkResidencies(cluster, homes, to);
       const all = [...homes.keys()].every((range) => register.placeOf(range) === to);
-      return all ? undefined : { goal: { kind, to }, accounts, carriers: [] };
+      const goal = { kind, to, ...(repin ? { repin } : {}) };
+      return all ? undefined : { goal, accounts, carriers: [] };
     }
     const { kind, from } = wanted;
     const others = [...homes.keys()].filter((range) => range !== from);
