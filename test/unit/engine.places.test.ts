@@ -8,7 +8,7 @@ import {
   type StoredCluster,
 } from '../../src/engines/postgres/places.ts';
 import type { Cluster } from '../../src/engines/postgres/cluster.ts';
-import { restoreGroups } from '../../src/engines/postgres/ranges/draining.ts';
+import { restoreGroups, takingAgain } from '../../src/engines/postgres/ranges/draining.ts';
 import { RangeRegister } from '../../src/engines/postgres/ranges/register.ts';
 import { leftOut, withoutGroup, withoutNode } from '../../src/engines/postgres/left-out.ts';
 import { desiredState, type Declaration } from '../../src/orchestrate/desired.ts';
@@ -286,6 +286,19 @@ describe('where data is', () => {
       code: 'ERR_ENGINE_UNAVAILABLE',
     });
     assert.deepEqual(stored.draining, ['ap-south-1']);
+  });
+
+  test('a range in a group that goes takes no accounts again when the group goes on that it is declared in', () => {
+    const stored: StoredCluster = {
+      ...storedOf(declared()),
+      ranges: { r0001: 'us-east-1', r0002: 'ap-south-1', r0003: 'ap-south-1' },
+      ...{ movedFrom: { r0002: 'eu-west-1' }, draining: ['eu-west-1', 'ap-south-1'] },
+    };
+    const register = new RangeRegister({ read: () => stored, write: () => Promise.resolve() });
+    assert.deepEqual(takingAgain(register, ['eu-west-1']), ['r0001']);
+    assert.deepEqual(takingAgain(register, ['ap-south-1']), ['r0001', 'r0003']);
+    const both = takingAgain(register, ['eu-west-1', 'ap-south-1']);
+    assert.deepEqual(both, ['r0001', 'r0002', 'r0003']);
   });
 
   test('a range that was moved is declared where it came from', () => {

@@ -13,6 +13,7 @@ import { quoteIdentifier } from '../quote.ts';
 import { KEY_TABLE } from '../schema-idempotency.ts';
 import { preparedOn } from '../two-phase.ts';
 import { onPrimary } from './homes.ts';
+import type { RangeRegister } from './register.ts';
 
 /**
  * From its return on nobody can open an account in a range of theirs. Stored first, so that routes tell it, and
@@ -42,11 +43,26 @@ export async function restoreGroups(cluster: Cluster, groups: readonly GroupName
     quorumCommit(cluster, primary, {
       client,
       text: 'DELETE FROM meridian.draining WHERE range = ANY ($1)',
-      values: [declaredIn(cluster, groups)],
+      values: [takingAgain(cluster.register, groups)],
     }),
   );
   await cluster.register.setDraining(groups, false);
   cluster.services.onRoutes();
+}
+
+/**
+ * Ranges that take new accounts once these groups are not to go any more: one that is in another group that goes
+ * does not, wherever it was declared.
+ */
+export function takingAgain(
+  register: Pick<RangeRegister, 'known' | 'draining' | 'homeOf' | 'placeOf'>,
+  groups: readonly GroupName[],
+): readonly RangeName[] {
+  const going = register.draining.filter((group) => !groups.includes(group));
+  return register.known.filter((range) => {
+    const of = [register.homeOf(range), register.placeOf(range)];
+    return !going.some((group) => of.includes(group));
+  });
 }
 
 /** As Engine.accountsInGroups. */
